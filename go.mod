@@ -1,0 +1,3 @@
+module github.com/homelab-storage/homelab-storage
+
+go 1.26

@@ -1,0 +1,43 @@
+package mounter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of a call that the kernel does not answer.
+var (
+	// ErrStuck says that the call's deadline came first; the call goes on in a thread of its own.
+	ErrStuck = errors.New("the kernel has not answered in time")
+	// ErrBusy says that an earlier call with the same key has not been answered yet.
+	ErrBusy = errors.New("an earlier call is still waiting for the kernel")
+)
+
+// Error is a failed operation on a mount, with what was asked.
+type Error struct {
+	Op     string // for example "mount", "bind", "open_tree", "statfs"
+	Source string
+	Target string
+	// Since is when the call that is in the way began; zero unless the cause is ErrBusy or ErrStuck.
+	Since time.Time
+	Err   error // a unix.Errno, ErrStuck, ErrBusy or a wrapped cause
+}
+
+// Error says which operation failed on what.
+func (e *Error) Error() string {
+	text := e.Op
+	if e.Source != "" {
+		text += " " + e.Source
+	}
+	if e.Target != "" {
+		text += " at " + e.Target
+	}
+	if !e.Since.IsZero() {
+		return fmt.Sprintf("%s: %v (since %s)", text, e.Err, e.Since.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("%s: %v", text, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,78 @@
+// Package mountoption reads the text of o=, the mount options that people write for driver local and mount.cifs. Reading is
+// pure; what an option becomes is the business of a backend.
+package mountoption
+
+import "strings"
+
+// Part is one option of the text.
+type Part struct {
+	Name   string // lower case
+	Value  string
+	Valued bool // the text had a "="
+}
+
+// Split reads the text as the kernel does: parts are separated by commas, and inside the value of a password a comma is
+// written twice. Blanks around a part are dropped, but not inside a password; empty parts are skipped.
+func Split(text string) []Part {
+	var parts []Part
+	for rest := text; rest != ""; {
+		var raw string
+		raw, rest = cut(rest)
+		name, value, valued := strings.Cut(raw, "=")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if name == "" {
+			continue
+		}
+		if !IsPassword(name) {
+			value = strings.TrimSpace(value)
+		}
+		parts = append(parts, Part{Name: name, Value: value, Valued: valued})
+	}
+	return parts
+}
+
+// cut takes the first part off. In a password, ",," stands for one comma and does not end it.
+func cut(text string) (part, rest string) {
+	name, _, _ := strings.Cut(text, "=")
+	if !IsPassword(strings.ToLower(strings.TrimSpace(name))) {
+		part, rest, _ = strings.Cut(text, ",")
+		return part, rest
+	}
+	var value strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != ',' {
+			value.WriteByte(text[i])
+			continue
+		}
+		if i+1 >= len(text) || text[i+1] != ',' {
+			return value.String(), text[i+1:]
+		}
+		value.WriteByte(',')
+		i++
+	}
+	return value.String(), ""
+}
+
+// IsPassword says whether an option's name is one of those that hold a password.
+func IsPassword(name string) bool {
+	return name == "password" || name == "pass" || name == "password2"
+}
+
+// Public is the text without passwords. What follows a password and is no option's name may be the tail of a password
+// whose comma was not doubled, and is hidden too.
+func Public(text string) string {
+	var public []string
+	hiding := false
+	for _, part := range Split(text) {
+		switch {
+		case IsPassword(part.Name):
+			public, hiding = append(public, part.Name+"=***"), true
+		case hiding && !Known(part.Name):
+		case part.Valued:
+			public, hiding = append(public, part.Name+"="+part.Value), false
+		default:
+			public, hiding = append(public, part.Name), false
+		}
+	}
+	return strings.Join(public, ",")
+}

@@ -1,0 +1,50 @@
+package option
+
+import (
+	"fmt"
+	"strings"
+)
+
+// contradictions finds options that cannot be meant together; each error names both.
+func contradictions(set Set) []error {
+	var problems []error
+	both := func(a, b, why string) {
+		if set.Has(a) && set.Has(b) {
+			problems = append(problems, fmt.Errorf("options %s and %s contradict each other: %s", a, b, why))
+		}
+	}
+	both("pool", "share", "a volume is on a pool or on a share")
+	both("credentials", "username", "the credentials file names the user")
+	both("credentials", "password", "the credentials file holds the password")
+	both("share", "device", "both name the share; use one of them")
+	if set.Has("password") && !set.Has("username") {
+		problems = append(problems, fmt.Errorf("option password is given without username: give both, or credentials=<name>"))
+	}
+	if set.Has("from") && !strings.HasPrefix(set.From, "trash/") {
+		problems = append(problems, fmt.Errorf("option from=%q must be trash/<entry>; `docker homelab trash ls` lists the entries", set.From))
+	}
+	return append(problems, typeContradictions(set)...)
+}
+
+func typeContradictions(set Set) []error {
+	var problems []error
+	share := strings.HasPrefix(set.Device, "//") || strings.HasPrefix(set.Device, `\\`)
+	switch set.Type {
+	case "none":
+		if set.O != "bind" && !strings.HasPrefix(set.O, "bind,") {
+			problems = append(problems, fmt.Errorf("option type=none needs o=bind, as for driver local; o is %q", set.O))
+		}
+		if !set.Has("device") {
+			problems = append(problems, fmt.Errorf("option type=none needs device=<a directory of a pool>"))
+		}
+	case "cifs", "smb3":
+		if set.Has("device") && !share {
+			problems = append(problems, fmt.Errorf("options type=%s and device=%q contradict each other: a share is //server/share", set.Type, set.Device))
+		}
+	case "ocfs2", "local", "tmpfs":
+		if share {
+			problems = append(problems, fmt.Errorf("options type=%s and device=%q contradict each other: the device is an SMB share", set.Type, set.Device))
+		}
+	}
+	return problems
+}

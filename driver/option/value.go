@@ -1,0 +1,82 @@
+package option
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/agext/levenshtein"
+
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+type modeBits = fs.FileMode
+
+// badValue is the second half of a sentence whose first half names the option and its value.
+type badValue string
+
+func (b badValue) Error() string { return string(b) }
+
+// assign checks what holds for every option, then sets it.
+func (r Row) assign(set *Set, value string) error {
+	if value == "" {
+		return fmt.Errorf("option %s is empty: was a variable such as ${...} left empty in the compose file? Give it a value or leave the option out", r.Name)
+	}
+	if i := strings.IndexFunc(value, unicode.IsControl); i >= 0 && !r.Secret {
+		return fmt.Errorf("option %s=%q holds a control character", r.Name, value)
+	}
+	err := r.set(set, value)
+	if bad := badValue(""); errors.As(err, &bad) {
+		return fmt.Errorf("option %s=%q %w", r.Name, value, bad)
+	}
+	return err
+}
+
+func textInto(field func(*Set) *string) func(*Set, string) error {
+	return func(set *Set, value string) error {
+		*field(set) = value
+		return nil
+	}
+}
+
+func oneOf(field func(*Set) *string, allowed ...string) func(*Set, string) error {
+	return func(set *Set, value string) error {
+		if !slices.Contains(allowed, value) {
+			return badValue("must be one of " + strings.Join(allowed, ", "))
+		}
+		*field(set) = value
+		return nil
+	}
+}
+
+func valueInto[T any](parse func(string) (T, error), assign func(*Set, T)) func(*Set, string) error {
+	return func(set *Set, text string) error {
+		value, err := parse(text)
+		if err == nil {
+			assign(set, value)
+		}
+		return err
+	}
+}
+
+func setPassword(set *Set, value string) error {
+	set.Password = mounter.NewSecret(value)
+	return nil
+}
+
+// unknown names the nearest option: at most two edits away, or one that it begins.
+func unknown(key string) error {
+	best, distance := "", 3
+	for _, row := range Table() {
+		if d := levenshtein.Distance(strings.ToLower(key), row.Name, nil); d < distance {
+			best, distance = row.Name, d
+		}
+	}
+	if best != "" {
+		return fmt.Errorf("option %q is unknown; did you mean %s? -o help=1 lists them all", key, best)
+	}
+	return fmt.Errorf("option %q is unknown; -o help=1 lists them all", key)
+}

@@ -1,0 +1,157 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Limits bound a scan.
+type Limits struct {
+	Depth   int // how many folders down; 1 is the directory itself
+	Entries int // how many names are looked at
+	Files   int // how many files are opened
+}
+
+// Quick is the scan before a Mount: it sees what an application has at the top of its directory.
+func Quick() Limits { return Limits{Depth: 3, Entries: 2000, Files: 200} }
+
+// Finding is one database file.
+type Finding struct {
+	Path string // below the scanned directory
+	Kind Kind
+}
+
+// Result is what a scan saw.
+type Result struct {
+	// Found is the first database; its Path is empty when there is none.
+	Found Finding
+	// Complete says that the bounds left nothing out.
+	Complete bool
+}
+
+// Database says whether one was found.
+func (r Result) Database() bool { return r.Found.Path != "" }
+
+// Scan looks for the first database below a directory, breadth first. A file that vanishes or cannot be read is passed
+// over; an error of the directory itself is returned.
+func Scan(ctx context.Context, directory string, limits Limits) (Result, error) {
+	root, err := os.OpenRoot(directory)
+	if err != nil {
+		return Result{}, err
+	}
+	defer root.Close()
+	s := scan{root: root, left: limits, complete: true}
+	level := []string{"."}
+	for depth := 0; len(level) > 0; depth++ {
+		if depth >= limits.Depth {
+			return Result{}, nil
+		}
+		next, found, err := s.level(ctx, level)
+		if err != nil || found.Path != "" {
+			return Result{Found: found, Complete: s.complete}, err
+		}
+		level = next
+	}
+	return Result{Complete: s.complete}, nil
+}
+
+type scan struct {
+	root     *os.Root
+	left     Limits
+	complete bool
+}
+
+// level scans the folders of one depth and returns those of the next.
+func (s *scan) level(ctx context.Context, folders []string) (next []string, found Finding, err error) {
+	for _, folder := range folders {
+		if err := ctx.Err(); err != nil {
+			return nil, Finding{}, err
+		}
+		entries, err := s.read(folder)
+		if err != nil && folder == "." {
+			return nil, Finding{}, err
+		}
+		if found := s.files(folder, entries); found.Path != "" {
+			return nil, found, nil
+		}
+		for _, entry := range entries {
+			if entry.IsDir() && entry.Name() != "lost+found" {
+				next = append(next, path.Join(folder, entry.Name()))
+			}
+		}
+	}
+	return next, Finding{}, nil
+}
+
+// read lists a folder, within the bound of entries, likely names first.
+func (s *scan) read(folder string) ([]fs.DirEntry, error) {
+	file, err := s.root.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if s.left.Entries <= 0 {
+		s.complete = false
+		return nil, nil
+	}
+	entries, err := file.ReadDir(s.left.Entries + 1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if len(entries) > s.left.Entries {
+		entries, s.complete = entries[:s.left.Entries], false
+	}
+	s.left.Entries -= len(entries)
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return rank(a) - rank(b) })
+	return entries, err
+}
+
+func rank(entry fs.DirEntry) int {
+	if likely(entry.Name()) {
+		return 0
+	}
+	return 1
+}
+
+func (s *scan) files(folder string, entries []fs.DirEntry) Finding {
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		name := path.Join(folder, entry.Name())
+		kind, ok := byName(entry.Name())
+		if ok && kind == LevelDB {
+			ok = slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "CURRENT" })
+		}
+		if !ok {
+			kind, ok = s.header(name)
+		}
+		if ok {
+			return Finding{Path: strings.TrimPrefix(name, "./"), Kind: kind}
+		}
+	}
+	return Finding{}
+}
+
+// header opens a file without waiting (a file may have become a FIFO since it was listed) and reads its first bytes.
+func (s *scan) header(name string) (Kind, bool) {
+	if s.left.Files <= 0 {
+		s.complete = false
+		return "", false
+	}
+	s.left.Files--
+	file, err := s.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return "", false
+	}
+	defer file.Close()
+	header := make([]byte, headerSize)
+	n, _ := io.ReadFull(file, header)
+	return byHeader(header[:n])
+}

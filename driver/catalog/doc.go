@@ -1,0 +1,2 @@
+// Package catalog keeps the records of all volumes (DESIGN D7).
+package catalog

@@ -12,6 +12,8 @@ var (
 	ErrStuck = errors.New("the kernel has not answered in time")
 	// ErrBusy says that an earlier call with the same key has not been answered yet.
 	ErrBusy = errors.New("an earlier call is still waiting for the kernel")
+	// ErrNoAddress says that neither the host nor Go's resolver knows a host name.
+	ErrNoAddress = errors.New("no address is known for this name")
 )
 
 // Error is a failed operation on a mount, with what was asked.

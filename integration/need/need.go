@@ -1,0 +1,42 @@
+// Package need says what a test needs of the machine. Without it the test is skipped with the reason; with CI=true it fails,
+// because a test that CI may skip is not a test.
+package need
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Programs fails or skips a test that needs programs in PATH; packages says where they come from.
+func Programs(tb testing.TB, packages string, programs ...string) {
+	tb.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			missing(tb, program+" is not installed; install with: "+packages)
+		}
+	}
+}
+
+// Root fails or skips a test that has to be root.
+func Root(tb testing.TB) {
+	tb.Helper()
+	if os.Getuid() != 0 {
+		missing(tb, "this test makes namespaces and mounts: run it as root")
+	}
+}
+
+// Engine fails or skips a test that starts an engine of its own.
+func Engine(tb testing.TB) {
+	tb.Helper()
+	Root(tb)
+	Programs(tb, "scripts/deps engine", "dockerd", "docker", "nsenter", "ip", "busybox", "sqlite3", "docker-registry")
+}
+
+func missing(tb testing.TB, reason string) {
+	tb.Helper()
+	if os.Getenv("CI") == "true" {
+		tb.Fatal(reason)
+	}
+	tb.Skip(reason)
+}

@@ -1,12 +1,10 @@
-// Package mountoption reads the text of o=, the mount options that people write for driver local and mount.cifs. Reading is
-// pure; what an option becomes is the business of a backend.
 package mountoption
 
 import "strings"
 
 // Part is one option of the text.
 type Part struct {
-	Name   string // lower case
+	Name   string // lower case; empty only for a value without a name ("=x")
 	Value  string
 	Valued bool // the text had a "="
 }
@@ -20,7 +18,7 @@ func Split(text string) []Part {
 		raw, rest = cut(rest)
 		name, value, valued := strings.Cut(raw, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
-		if name == "" {
+		if name == "" && !valued {
 			continue
 		}
 		if !IsPassword(name) {
@@ -58,7 +56,9 @@ func IsPassword(name string) bool {
 	return name == "password" || name == "pass" || name == "password2"
 }
 
-// Public is the text without passwords. What follows a password and is no option's name may be the tail of a password
+func isUser(name string) bool { return name == "username" || name == "user" }
+
+// Public is the text without passwords, also those of the old form username=name%password. What follows a password and is no option's name may be the tail of a password
 // whose comma was not doubled, and is hidden too.
 func Public(text string) string {
 	var public []string
@@ -68,6 +68,9 @@ func Public(text string) string {
 		case IsPassword(part.Name):
 			public, hiding = append(public, part.Name+"=***"), true
 		case hiding && !Known(part.Name):
+		case isUser(part.Name) && strings.Contains(part.Value, "%"):
+			user, _, _ := strings.Cut(part.Value, "%")
+			public, hiding = append(public, part.Name+"="+user+"%***"), true
 		case part.Valued:
 			public, hiding = append(public, part.Name+"="+part.Value), false
 		default:

@@ -1,0 +1,117 @@
+package credential
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// maxValue is the kernel's limit for one fsconfig(2) string (FACTS 4: below 256 bytes).
+const maxValue = 255
+
+// maxFile bounds what is read of a credentials file, in bytes.
+const maxFile = 16 << 10
+
+// Credentials are who logs in to a share.
+type Credentials struct {
+	Username, Domain string
+	Password         mounter.Secret
+}
+
+// Identity is what two volumes must have in common to share one mount: not the password, which may be rotated.
+func (c Credentials) Identity() string {
+	return strings.ToLower(c.Domain) + `\` + strings.ToLower(c.Username)
+}
+
+// Check refuses what neither the file format nor the kernel can carry. All problems are reported; none shows the password.
+func (c Credentials) Check() error {
+	var problems []error
+	if c.Username == "" {
+		problems = append(problems, errors.New("the username is empty"))
+	}
+	if c.Password.IsZero() {
+		problems = append(problems, errors.New("the password is empty"))
+	}
+	for _, field := range []struct{ name, text string }{
+		{"username", c.Username}, {"domain", c.Domain}, {"password", c.Password.Reveal()},
+	} {
+		if strings.ContainsAny(field.text, "\n\r\x00") {
+			problems = append(problems, fmt.Errorf("the %s holds a line end or a NUL byte", field.name))
+		}
+		if len(field.text) > maxValue {
+			problems = append(problems, fmt.Errorf("the %s has %d bytes; the kernel takes at most %d", field.name, len(field.text), maxValue))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Parse reads a credentials file. An error names the line, never its value.
+func Parse(from io.Reader) (Credentials, error) {
+	var found Credentials
+	lines := bufio.NewScanner(io.LimitReader(from, maxFile))
+	for number := 1; lines.Scan(); number++ {
+		text := strings.TrimSuffix(lines.Text(), "\r")
+		if number == 1 {
+			text = strings.TrimPrefix(text, "\uFEFF")
+		}
+		if err := found.take(text); err != nil {
+			return Credentials{}, fmt.Errorf("line %d: %w", number, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return Credentials{}, err
+	}
+	if found.Domain == "" {
+		found.Domain, found.Username = SplitUser(found.Username)
+	}
+	return found, found.Check()
+}
+
+// take reads one line.
+func (c *Credentials) take(line string) error {
+	trimmed := strings.TrimLeft(line, " \t")
+	if trimmed == "" || strings.HasPrefix(trimmed, "#") {
+		return nil
+	}
+	name, value, ok := strings.Cut(trimmed, "=")
+	if !ok {
+		return errors.New(`has no "=": write username=..., password=... or domain=...`)
+	}
+	if !utf8.ValidString(value) {
+		return errors.New("is not UTF-8")
+	}
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "username", "user":
+		c.Username = strings.TrimSpace(value)
+	case "password", "pass":
+		c.Password = mounter.NewSecret(value)
+	case "domain", "dom", "workgroup":
+		c.Domain = strings.TrimSpace(value)
+	default:
+		return errors.New("does not begin with username=, password= or domain=")
+	}
+	return nil
+}
+
+// SplitUser takes the domain off a user that is written DOMAIN\name.
+func SplitUser(username string) (domain, user string) {
+	if domain, user, ok := strings.Cut(username, `\`); ok {
+		return domain, user
+	}
+	return "", username
+}
+
+// text is the file's content.
+func (c Credentials) text() []byte {
+	var text strings.Builder
+	text.WriteString("username=" + c.Username + "\npassword=" + c.Password.Reveal() + "\n")
+	if c.Domain != "" {
+		text.WriteString("domain=" + c.Domain + "\n")
+	}
+	return []byte(text.String())
+}

@@ -1,0 +1,76 @@
+package credential
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+)
+
+// Mirror makes this node's copies equal to the credentials of a pool's private folder, a path that this process can open
+// (<private>/credentials, of a proven pool). A file that is unsafe or cannot be read is reported and leaves its old copy;
+// one that is gone from the pool goes here too. A pool folder that is missing has no credentials.
+func (s *Store) Mirror(ctx context.Context, poolFolder string) error {
+	wanted := map[string][]byte{}
+	var problems *multierror.Error
+	kept := map[string]bool{}
+	err := s.kernel.Do(ctx, "credentials of the pool", func() error {
+		found, err := names(poolFolder)
+		for _, name := range found {
+			credentials, err := ReadFile(filepath.Join(poolFolder, name), "credentials/"+name+" of the pool")
+			if err != nil {
+				kept[name], problems = true, multierror.Append(problems, err)
+				continue
+			}
+			wanted[name] = credentials.text()
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the pool's credentials: %w", err)
+	}
+	err = s.kernel.Do(ctx, "credentials", func() error { return s.replace(wanted, kept) })
+	if err != nil {
+		return fmt.Errorf("copy the pool's credentials: %w", err)
+	}
+	return problems.ErrorOrNil()
+}
+
+// replace writes what changed and removes what is no longer wanted.
+func (s *Store) replace(wanted map[string][]byte, kept map[string]bool) error {
+	folder := s.kernel.HostPath(filepath.Join(s.folder, mirrorFolder))
+	have, err := names(folder)
+	if err != nil || len(have)+len(wanted) == 0 {
+		return err
+	}
+	dir, err := durable.Open(folder, append([]durable.Option{durable.MakeAll()}, s.options...)...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	for name, text := range wanted {
+		old, err := dir.Read(name, maxFile)
+		if err == nil && bytes.Equal(old, text) {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := dir.Write(name, text); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.DeleteFunc(have, func(name string) bool { return wanted[name] != nil || kept[name] }) {
+		if err := dir.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

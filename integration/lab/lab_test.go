@@ -1,0 +1,230 @@
+//go:build lab
+
+package lab_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab"
+)
+
+// step runs one step of a scenario and logs how long it took.
+func step(t *testing.T, name string, do func() error) {
+	t.Helper()
+	start := time.Now()
+	assert.NilError(t, do(), name)
+	t.Logf("%-40s %6.2f s", name, time.Since(start).Seconds())
+}
+
+func must(t *testing.T, node *lab.Node, script string) string {
+	t.Helper()
+	output, err := node.Output(t.Context(), script)
+	assert.NilError(t, err)
+	return output
+}
+
+// TestOneNode is the seed's storage on one node, by hand: a pool, a share, a container, and all of
+// it again after a power loss.
+func TestOneNode(t *testing.T) {
+	ctx := t.Context()
+	var l *lab.Lab
+	step(t, "start", func() error { l = lab.ForTest(t, lab.Options{}); return nil })
+	node, pool := l.Node(1), lab.MediaApps.Name
+
+	step(t, "iSCSI login", func() error { _, err := node.LoginISCSI(ctx, pool); return err })
+	step(t, "format OCFS2", func() error { return node.FormatPool(ctx, pool) })
+	step(t, "start o2cb", func() error { return node.StartO2CB(ctx, 7) })
+	step(t, "mount OCFS2", func() error { return node.MountPool(ctx, pool, "/mnt/iscsi/media-apps") })
+	step(t, "mount SMB share", func() error { return node.MountShare(ctx, "torrents", "/mnt/torrents") })
+	must(t, node, "echo film >/mnt/torrents/film.mkv && umount /mnt/torrents")
+	film, err := os.ReadFile(filepath.Join(l.NAS().Share("torrents"), "film.mkv"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(film), "film\n")
+
+	step(t, "start Docker", func() error { return node.StartDocker(ctx) })
+	database := "docker run --rm --network none -v /mnt/iscsi/media-apps:/config " + lab.StandIn + " sqlite3 /config/radarr.db "
+	step(t, "docker run", func() error {
+		_, err := node.Output(ctx, database+"'create table movie(title); insert into movie values(\"Metropolis\")' && sync")
+		return err
+	})
+	assert.Equal(t, must(t, node, "docker run --rm --network none "+lab.StandIn+" stat -c %u:%g /config"), "1000:1000")
+
+	step(t, "power loss", func() error { return node.Kill(ctx) })
+	step(t, "cold boot", func() error { return node.Boot(ctx) })
+	step(t, "iSCSI login", func() error { _, err := node.LoginISCSI(ctx, pool); return err })
+	step(t, "start o2cb", func() error { return node.StartO2CB(ctx, 7) })
+	step(t, "mount OCFS2", func() error { return node.MountPool(ctx, pool, "/mnt/iscsi/media-apps") })
+	assert.Equal(t, must(t, node, "sqlite3 /mnt/iscsi/media-apps/radarr.db 'select title from movie'"), "Metropolis")
+
+	traces := tracesOf(t, l)
+	step(t, "stop", l.Stop)
+	traces.assertGone(t)
+}
+
+// TestFaults tries every fault against what a node sees of it.
+func TestFaults(t *testing.T) {
+	ctx := t.Context()
+	l := lab.ForTest(t, lab.Options{Nodes: 2, Memory: 512})
+	node, peer := l.Node(1), l.Node(2)
+	nas := "ping -c 1 -W 1 " + l.NAS().Server()
+	other := "ping -c 1 -W 1 " + peer.Address()
+	smb := "timeout 2 bash -c 'exec 3<>/dev/tcp/nas/445'"
+	iscsi := "timeout 5 iscsiadm --mode discovery --type sendtargets --portal " + l.NAS().Portal()
+	for _, fault := range []struct {
+		name     string
+		cut      func() error
+		restore  func() error
+		lost     []string
+		remained []string
+	}{
+		{
+			"network", func() error { return node.CutNetwork(ctx) }, func() error { return node.RestoreNetwork(ctx) },
+			[]string{nas, other}, nil,
+		},
+		{
+			"NAS from one node", func() error { return node.CutNAS(ctx) }, func() error { return node.RestoreNAS(ctx) },
+			[]string{nas, smb, iscsi}, []string{other},
+		},
+		{
+			"peer", func() error { return node.CutPeer(ctx, peer) }, func() error { return node.RestorePeer(ctx, peer) },
+			[]string{other}, []string{nas, smb, iscsi},
+		},
+		{
+			"iSCSI stopped", func() error { return l.NAS().ISCSI.Stop(ctx) }, func() error { return l.NAS().ISCSI.Start(ctx) },
+			[]string{iscsi}, []string{nas, smb},
+		},
+		{
+			"iSCSI hangs", func() error { return l.NAS().ISCSI.Hang(ctx) }, func() error { return l.NAS().ISCSI.Continue(ctx) },
+			[]string{iscsi}, []string{nas, smb},
+		},
+		{
+			"SMB stopped", func() error { return l.NAS().SMB.Stop(ctx) }, func() error { return l.NAS().SMB.Start(ctx) },
+			[]string{smb}, []string{nas, iscsi},
+		},
+		{
+			"healed", func() error { return node.CutNAS(ctx) }, func() error { return l.Heal(ctx) },
+			[]string{nas}, []string{other},
+		},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			assert.NilError(t, fault.cut())
+			for _, script := range fault.lost {
+				result, err := node.Exec(ctx, script)
+				assert.NilError(t, err)
+				assert.Assert(t, result.Code != 0, "%s still works", script)
+			}
+			for _, script := range fault.remained {
+				must(t, node, script)
+			}
+			assert.NilError(t, fault.restore())
+			for _, script := range append(fault.lost, fault.remained...) {
+				must(t, node, script)
+			}
+		})
+	}
+
+	t.Run("pause", func(t *testing.T) {
+		assert.NilError(t, peer.Pause(ctx))
+		result, err := node.Exec(ctx, other)
+		assert.NilError(t, err)
+		assert.Assert(t, result.Code != 0)
+		assert.NilError(t, peer.Resume(ctx))
+		must(t, node, other)
+	})
+	t.Run("reboot", func(t *testing.T) {
+		before := must(t, node, "cat /proc/sys/kernel/random/boot_id")
+		must(t, node, "echo kept >/root/file")
+		assert.NilError(t, node.Reboot(ctx))
+		assert.Assert(t, must(t, node, "cat /proc/sys/kernel/random/boot_id") != before)
+		assert.Equal(t, must(t, node, "cat /root/file"), "kept")
+	})
+}
+
+// TestSystemd boots a node the way a user's boots, with Docker and iSCSI as units.
+func TestSystemd(t *testing.T) {
+	ctx := t.Context()
+	var l *lab.Lab
+	step(t, "start", func() error { l = lab.ForTest(t, lab.Options{Systemd: true}); return nil })
+	node := l.Node(1)
+	step(t, "systemd has booted", func() error {
+		state, err := node.WaitSystemd(ctx)
+		if err == nil && state != "running" && state != "degraded" {
+			err = fmt.Errorf("systemd is %q", state)
+		}
+		t.Log(state, must(t, node, "systemctl --failed --no-legend"))
+		return err
+	})
+	step(t, "docker.service", func() error { return node.StartDocker(ctx) })
+	assert.Equal(t, must(t, node, "systemctl is-active docker.service"), "active")
+	assert.Equal(t, must(t, node, "hostname"), "node1")
+	must(t, node, "docker run --rm --network none "+lab.StandIn+" true")
+	step(t, "iSCSI login", func() error { _, err := node.LoginISCSI(ctx, lab.MediaApps.Name); return err })
+	must(t, node, "systemd-run --wait --property=Type=oneshot true")
+	step(t, "orderly reboot", func() error { return node.Reboot(ctx) })
+	assert.Equal(t, must(t, node, "hostname"), "node1")
+}
+
+// TestTwoLabs runs two labs at once, with the same addresses.
+func TestTwoLabs(t *testing.T) {
+	first := lab.ForTest(t, lab.Options{Memory: 512})
+	second := lab.ForTest(t, lab.Options{Memory: 512})
+	must(t, first.Node(1), "echo first >/root/whose")
+	must(t, second.Node(1), "[ ! -e /root/whose ]")
+	for _, l := range []*lab.Lab{first, second} {
+		device, err := l.Node(1).LoginISCSI(t.Context(), lab.MediaApps.Name)
+		assert.NilError(t, err)
+		must(t, l.Node(1), "dd if=/dev/zero bs=512 count=1 conv=fsync of="+device)
+	}
+}
+
+// traces are what a lab could leave on the host.
+type traces struct {
+	folder    string
+	namespace string
+}
+
+func tracesOf(t *testing.T, l *lab.Lab) traces {
+	t.Helper()
+	folder := filepath.Dir(filepath.Dir(filepath.Dir(l.NAS().Share("torrents"))))
+	namespace, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", lab.BoxPid(l)))
+	assert.NilError(t, err)
+	own, err := os.Readlink("/proc/self/ns/net")
+	assert.NilError(t, err)
+	assert.Assert(t, namespace != own)
+	found := traces{folder: folder, namespace: namespace}
+	assert.Assert(t, len(found.processes(t)) >= 4, "the search finds qemu, tgtd, smbd and the agent while they run")
+	return found
+}
+
+// processes returns the command lines of processes in the lab's network namespace.
+func (traces traces) processes(t *testing.T) []string {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	assert.NilError(t, err)
+	var found []string
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && target == traces.namespace {
+			command, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "cmdline"))
+			found = append(found, strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return found
+}
+
+func (traces traces) assertGone(t *testing.T) {
+	t.Helper()
+	assert.DeepEqual(t, traces.processes(t), []string(nil))
+	_, err := os.Stat(traces.folder)
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	assert.NilError(t, err)
+	assert.Assert(t, !strings.Contains(string(mounts), traces.folder), "a mount is left")
+}

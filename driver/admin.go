@@ -1,0 +1,202 @@
+package driver
+
+import (
+	"context"
+
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+)
+
+// pools lists the configured pools' names, or checks the one that was asked for.
+func (d *Driver) pools(name string) ([]string, error) {
+	now := d.options.Settings.Current()
+	var names []string
+	for _, pool := range now.Pools {
+		names = append(names, pool.Name)
+	}
+	switch {
+	case name == "":
+		return names, nil
+	case slices.Contains(names, name):
+		return []string{name}, nil
+	}
+	return nil, fmt.Errorf("there is no pool %q; configured: %s", name, strings.Join(names, ", "))
+}
+
+// TrashList lists the data of removed volumes on a pool, or on all pools when it is "".
+func (d *Driver) TrashList(ctx context.Context, pool string) ([]TrashEntry, error) {
+	names, err := d.pools(pool)
+	if err != nil {
+		return nil, err
+	}
+	retention := d.options.Settings.Current().Defaults.TrashRetention
+	var all []TrashEntry
+	var problems *multierror.Error
+	for _, name := range names {
+		entries, err := d.options.Pools.TrashList(ctx, name)
+		problems = multierror.Append(problems, err)
+		for _, entry := range entries {
+			entry.Expires = entry.Removed.Add(retention)
+			all = append(all, entry)
+		}
+	}
+	return all, problems.ErrorOrNil()
+}
+
+// TrashRestore makes a volume of an entry of the trash: under a new name, or under its old one when name is "".
+func (d *Driver) TrashRestore(ctx context.Context, id, name string) error {
+	entries, err := d.TrashList(ctx, "")
+	if err != nil && len(entries) == 0 {
+		return err
+	}
+	i := slices.IndexFunc(entries, func(entry TrashEntry) bool { return entry.ID == id })
+	if i < 0 {
+		return fmt.Errorf("there is no trash entry %q; `docker homelab trash ls` lists them", id)
+	}
+	entry := entries[i]
+	options := map[string]string{"pool": entry.Pool, "from": "trash/" + entry.ID}
+	if name == "" {
+		name, options["subdir"] = entry.Volume, entry.Subdir
+	}
+	if entry.Class != "" {
+		options["class"] = entry.Class
+	}
+	return d.Create(ctx, name, options)
+}
+
+// TrashEmpty deletes an entry, or all entries older than an age when id is "", and says how many.
+func (d *Driver) TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error) {
+	names, err := d.pools(pool)
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	var problems *multierror.Error
+	for _, name := range names {
+		count, err := d.options.Pools.TrashEmpty(ctx, name, id, d.now().Add(-olderThan))
+		total += count
+		problems = multierror.Append(problems, err)
+	}
+	if id != "" && total == 0 && problems.ErrorOrNil() == nil {
+		return 0, fmt.Errorf("there is no trash entry %q; `docker homelab trash ls` lists them", id)
+	}
+	return total, problems.ErrorOrNil()
+}
+
+// Holders lists who uses which directory of a pool, or of all pools when it is "".
+func (d *Driver) Holders(ctx context.Context, pool string) ([]HolderRecord, error) {
+	names, err := d.pools(pool)
+	if err != nil {
+		return nil, err
+	}
+	var all []HolderRecord
+	var problems *multierror.Error
+	for _, name := range names {
+		proven, err := d.options.Pools.Check(ctx, name)
+		if err != nil {
+			problems = multierror.Append(problems, err)
+			continue
+		}
+		held, err := d.holders.List(ctx, proven)
+		problems = multierror.Append(problems, err)
+		for _, record := range held {
+			all = append(all, HolderRecord{Pool: name, Record: record})
+		}
+	}
+	return all, problems.ErrorOrNil()
+}
+
+// HolderBreak takes a volume's hold away from a node that is gone for good.
+func (d *Driver) HolderBreak(ctx context.Context, volume, node string, force bool) error {
+	record, _, ok := d.records.get(volume)
+	if !ok || !visible(record) {
+		return fmt.Errorf("volume %q: %w", volume, ErrNotFound)
+	}
+	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
+		return fmt.Errorf("volume %q has no holder: only volumes with a directory on a pool have one", volume)
+	}
+	pool, err := d.options.Pools.Prove(ctx, record.Location.Pool)
+	if err != nil {
+		return err
+	}
+	return d.holders.Break(ctx, holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, node, force)
+}
+
+// CatalogAdopt takes the catalog that is on the catalog pool now as the right one, and returns the volumes that only this
+// node knew.
+func (d *Driver) CatalogAdopt(ctx context.Context) ([]string, error) {
+	lost, err := d.records.cluster.Adopt(ctx)
+	var names []string
+	for _, record := range lost {
+		names = append(names, record.Name)
+	}
+	return names, err
+}
+
+// CatalogRestore writes the records that this node knows onto the catalog pool, and says how many.
+func (d *Driver) CatalogRestore(ctx context.Context) (int, error) {
+	return d.records.cluster.Restore(ctx)
+}
+
+// Health tells the driver's own state, from memory.
+func (d *Driver) Health(context.Context) Health {
+	health := Health{
+		Version: d.options.Version, Node: d.options.Settings.Current().Node, Started: d.started, Volumes: len(d.records.list()),
+	}
+	for _, volume := range d.uses.All() {
+		if len(volume.Uses) > 0 {
+			health.Mounted++
+		}
+	}
+	health.Problems = d.problems()
+	for _, shelf := range []*catalog.Catalog{d.records.node, d.records.cluster} {
+		state := shelf.State()
+		health.Catalogs = append(health.Catalogs, map[string]any{
+			"uuid": state.UUID, "generation": state.Generation, "attached": state.Attached, "records": state.Records,
+		})
+	}
+	for kind, storage := range d.backends {
+		reporter, ok := storage.(backend.Reporter)
+		switch {
+		case ok && kind == backend.OCFS2:
+			health.Pools = reporter.Report()
+		case ok && kind == backend.CIFS:
+			health.Shares = reporter.Report()
+		}
+	}
+	return health
+}
+
+func (d *Driver) problems() []string {
+	var texts []string
+	if d.options.Trouble != nil {
+		if err := d.options.Trouble(); err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	for _, shelf := range []*catalog.Catalog{d.records.node, d.records.cluster} {
+		if state := shelf.State(); state.Frozen != "" {
+			texts = append(texts, state.Frozen)
+		}
+		for _, problem := range shelf.Trouble() {
+			texts = append(texts, problem.Text)
+		}
+	}
+	for _, problem := range d.uses.Trouble() {
+		texts = append(texts, problem.Text)
+	}
+	for _, name := range d.failures.waiting() {
+		if text, ok := d.failures.of(name); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}

@@ -1,0 +1,53 @@
+package driver
+
+import (
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/driver/reference"
+)
+
+// Info is what the engine and the operator are told of one volume.
+type Info struct {
+	Name       string
+	Mountpoint string // always <target root>/<name>, whether mounted or not
+	CreatedAt  time.Time
+	Status     map[string]any
+}
+
+// Engine is the incarnation of the Docker engine that sent a call: its process and when that started, in clock ticks
+// since boot (proc(5), stat field 22). References of an ended incarnation are reaped when nothing uses them any more.
+type Engine = reference.Engine
+
+// Use is one use of a volume by a container.
+type Use = reference.Use
+
+// TrashEntry is the data of one removed volume.
+type TrashEntry struct {
+	ID      string    `json:"id"` // <time>-<name>, the folder's name in the trash
+	Pool    string    `json:"pool"`
+	Volume  string    `json:"volume"`
+	Subdir  string    `json:"subdir"`
+	Class   string    `json:"class,omitempty"`
+	Removed time.Time `json:"removed"`
+	Expires time.Time `json:"expires"`
+}
+
+// HolderRecord is who uses one directory of a pool.
+type HolderRecord struct {
+	Pool string `json:"pool"`
+	holder.Record
+}
+
+// Health is the driver's own state for `docker homelab status` and metrics.
+type Health struct {
+	Version  string           `json:"version"`
+	Node     string           `json:"node"`
+	Started  time.Time        `json:"started"`
+	Volumes  int              `json:"volumes"`
+	Mounted  int              `json:"mounted"`
+	Problems []string         `json:"problems"` // sentences; empty when all is well
+	Pools    []map[string]any `json:"pools"`
+	Shares   []map[string]any `json:"shares"`
+	Catalogs []map[string]any `json:"catalogs"`
+}

@@ -1,0 +1,96 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+)
+
+// attachFor makes sure that a catalog can be written, and tells the pool it is on: nil for the node's own. The cluster's
+// catalog needs its pool proven, which brings the pool up when it is down.
+func (d *Driver) attachFor(ctx context.Context, shelf *catalog.Catalog) (*backend.Pool, error) {
+	if shelf == d.records.node {
+		return nil, nil
+	}
+	configured, ok := d.options.Settings.Current().CatalogPool()
+	if !ok {
+		return nil, errors.New("its record is in the cluster's catalog, but the configuration names no catalog pool any more")
+	}
+	if known := d.catalogPool.Load(); known != nil && known.Name == configured.Name && d.records.cluster.State().Attached {
+		return known, nil
+	}
+	proven, err := d.options.Pools.Prepare(ctx, configured.Name)
+	if err != nil {
+		return nil, fmt.Errorf("the pool %s, which holds the volumes' records, is not available: %w", configured.Name, err)
+	}
+	return &proven, d.attachCluster(ctx, proven)
+}
+
+// credentialsFolder is where credentials that all nodes share are kept.
+func credentialsFolder(pool backend.Pool) string {
+	return path.Join(pool.Private, backend.CredentialsFolder)
+}
+
+// keepSecret stores what a volume's options said inline: on the catalog pool for all nodes, or on this node when the
+// volume's record is here.
+func (d *Driver) keepSecret(ctx context.Context, pool *backend.Pool, name string, secret credential.Credentials) error {
+	if pool == nil {
+		return d.options.Secrets.Set(ctx, name, secret)
+	}
+	return d.options.Secrets.SetAll(ctx, credentialsFolder(*pool), name, secret)
+}
+
+func (d *Driver) dropSecret(ctx context.Context, pool *backend.Pool, name string) error {
+	if pool == nil {
+		return d.options.Secrets.Remove(ctx, name)
+	}
+	return d.options.Secrets.RemoveAll(ctx, credentialsFolder(*pool), name)
+}
+
+func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
+	if err := d.records.cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder)); err != nil {
+		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
+	}
+	if err := d.holders.PublishNode(ctx, pool); err != nil {
+		d.log.WithError(err).WithField("pool", pool.Name).Warn("this node's boot could not be published")
+	}
+	if err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool)); err != nil {
+		d.log.WithError(err).WithField("pool", pool.Name).Warn("the credentials of the pool could not be copied to this node")
+	}
+	d.catalogPool.Store(&pool)
+	d.log.WithField("pool", pool.Name).Info("the cluster's catalog is attached")
+	return nil
+}
+
+// followCatalog keeps the mirror of the cluster's catalog up to date. It only proves the pool, and so never brings one up
+// against the operator's will; it detaches when the pool is away, so that writes are refused with a sentence.
+func (d *Driver) followCatalog(ctx context.Context) {
+	configured, ok := d.options.Settings.Current().CatalogPool()
+	if !ok {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	cluster := d.records.cluster
+	if !cluster.State().Attached {
+		if proven, err := d.options.Pools.Check(limited, configured.Name); err == nil {
+			if err := d.attachCluster(limited, proven); err != nil {
+				d.log.WithError(err).Debug("the cluster's catalog is not attached")
+			}
+		}
+		return
+	}
+	if _, err := d.options.Pools.Check(limited, configured.Name); err != nil {
+		cluster.Detach()
+		d.log.WithError(err).Warn("the cluster's catalog is away; its mirror answers")
+		return
+	}
+	if err := cluster.Refresh(limited); err != nil {
+		d.log.WithError(err).Debug("the cluster's catalog could not be read")
+	}
+}

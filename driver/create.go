@@ -1,0 +1,183 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/driver/option"
+)
+
+// draft is a volume that shall be created, checked as far as that goes without touching storage.
+type draft struct {
+	record catalog.Record
+	shelf  *catalog.Catalog
+	plan   backend.Plan
+	from   string // a trash entry
+	// again says that an interrupted Create of this very volume went before: what it made is ours.
+	again bool
+}
+
+func (d draft) secret() credential.Credentials {
+	return credential.Credentials{Username: d.plan.Username, Domain: d.plan.Domain, Password: d.plan.Password}
+}
+
+// Create makes a volume: the intent is recorded, the directory is made or adopted and owned, once, and the record is ready.
+// Every problem of the options is reported together. Creating a volume again with the same options is success.
+func (d *Driver) Create(ctx context.Context, name string, options map[string]string) (err error) {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if wanted := options["help"]; wanted != "" && wanted != "0" && wanted != "false" {
+		return errors.New(option.Help())
+	}
+	unlock, err := d.locks.lock(ctx, name)
+	if err != nil {
+		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
+	}
+	defer unlock()
+	defer d.explain(name, &err)
+	set, err := option.Parse(options)
+	if err != nil {
+		return err
+	}
+	old, done, err := d.settle(ctx, name, options)
+	if done || err != nil {
+		return err
+	}
+	draft, err := d.draft(ctx, name, options, set, old)
+	if err != nil {
+		return err
+	}
+	return d.build(ctx, draft)
+}
+
+// settle looks at what already has the name. A ready volume with these options is done; a half removed one is removed; a
+// half made one is returned, to be made again under its ID.
+func (d *Driver) settle(ctx context.Context, name string, options map[string]string) (old *catalog.Record, done bool, err error) {
+	record, shelf, ok := d.records.get(name)
+	if !ok {
+		return nil, false, nil
+	}
+	switch record.State {
+	case catalog.Ready:
+		if maps.Equal(record.Options, option.Public(options)) {
+			return nil, true, nil
+		}
+		return nil, false, fmt.Errorf("it exists with other options (docker volume inspect %s); a volume's options do not change: "+
+			"remove it and create it again - the data of a pool goes to the trash, that of a share stays", name)
+	case catalog.Removing:
+		return nil, false, d.completeRemove(ctx, record, shelf)
+	case catalog.Creating:
+		return &record, false, nil
+	}
+	return nil, false, fmt.Errorf("its record has the unknown state %q; upgrade the plugin on this node", record.State)
+}
+
+func (d *Driver) draft(ctx context.Context, name string, options map[string]string, set option.Set, old *catalog.Record) (draft, error) {
+	now := d.options.Settings.Current()
+	chosen, err := choose(name, set, now)
+	if err != nil {
+		return draft{}, err
+	}
+	storage, ok := d.backends[chosen.class.Kind]
+	if !ok {
+		return draft{}, fmt.Errorf("storage %s is not built into this plugin", chosen.class.Kind)
+	}
+	plan, err := storage.Plan(ctx, chosen.request)
+	if err != nil {
+		return draft{}, err
+	}
+	if err := d.allowed(ctx, plan.Location); err != nil {
+		return draft{}, err
+	}
+	made := draft{
+		plan: plan, shelf: d.records.shelf(plan.Location.Standalone, now), from: strings.TrimPrefix(set.From, "trash/"),
+		record: catalog.Record{
+			Version: catalog.Version, ID: catalog.NewID(), Name: name, State: catalog.Creating, Class: chosen.class.Name,
+			Location: plan.Location, Options: option.Public(options), Access: string(chosen.access),
+			SQLite: set.SQLite != nil && *set.SQLite, Guard: set.Guard, CreatedAt: d.now().UTC(), CreatedBy: now.Node,
+		},
+	}
+	if old != nil {
+		made.record.ID, made.record.Generation, made.again = old.ID, old.Generation, true
+	}
+	if plan.Username != "" {
+		made.record.Location.Credentials = credential.ForVolume(made.record.ID)
+	}
+	return made, nil
+}
+
+// allowed refuses what only the whole node knows: a standalone volume on a Swarm member, and directories inside each other.
+func (d *Driver) allowed(ctx context.Context, location backend.Location) error {
+	if location.Standalone {
+		active, err := d.options.Engines.Swarm(ctx)
+		if err != nil {
+			d.log.WithError(err).Warn("the engine did not say whether this node is in a Swarm")
+		}
+		if active {
+			return errors.New("this node is an active member of a Swarm, and a STANDALONE volume would be another one on every node; " +
+				"configure a pool (POOL_DEVICE and POOL_PATH, see the README), or leave the Swarm")
+		}
+	}
+	if location.Kind != backend.OCFS2 || location.Whole {
+		return nil
+	}
+	var taken []string
+	for _, record := range d.records.list() {
+		if other := record.Location; other.Kind == backend.OCFS2 && other.Pool == location.Pool && !other.Whole {
+			taken = append(taken, other.Subdir)
+		}
+	}
+	return holder.Overlaps(taken, location.Subdir)
+}
+
+// build does the durable steps. A failure takes them back; a crash leaves a record in state creating, which the next start,
+// or the next Create, completes.
+func (d *Driver) build(ctx context.Context, made draft) (err error) {
+	pool, err := d.attachFor(ctx, made.shelf)
+	if err != nil {
+		return err
+	}
+	var steps undo
+	defer steps.fail(ctx, &err)
+	if made.record, err = made.shelf.Put(ctx, made.record); err != nil {
+		return writable(err)
+	}
+	steps.add(func(ctx context.Context) error { return made.shelf.Remove(ctx, made.record.ID) })
+	if made.plan.Username != "" {
+		if err := d.keepSecret(ctx, pool, made.record.Location.Credentials, made.secret()); err != nil {
+			return fmt.Errorf("storing the user name and password: %w", err)
+		}
+		steps.add(func(ctx context.Context) error { return d.dropSecret(ctx, pool, made.record.Location.Credentials) })
+	}
+	storage := d.backends[made.record.Location.Kind]
+	if made.record.Location, err = storage.Create(ctx, volumeOf(made.record), made.again); err != nil {
+		return err
+	}
+	steps = undo{} // from here on the way is forward: the directory is there and the intent says so
+	if made.from != "" {
+		if err := d.options.Pools.TrashRestore(ctx, made.from, volumeOf(made.record)); err != nil {
+			return err
+		}
+	}
+	return d.ready(ctx, made)
+}
+
+func (d *Driver) ready(ctx context.Context, made draft) error {
+	made.record.State = catalog.Ready
+	if _, err := made.shelf.Put(ctx, made.record); err != nil {
+		return fmt.Errorf("its directory is made, but its record could not be written; create it again, with the same options: %w", err)
+	}
+	d.warnings.set(made.record.ID, made.plan.Warnings)
+	for _, warning := range made.plan.Warnings {
+		d.log.WithFields(map[string]any{"volume": made.record.Name, "warning": warning}).Warn("a volume was created with a warning")
+	}
+	return nil
+}

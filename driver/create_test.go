@@ -1,0 +1,145 @@
+package driver_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+)
+
+func TestCreateChoosesByClassAndOptions(t *testing.T) {
+	cases := []struct {
+		options               map[string]string
+		class, storage, wants string
+	}{
+		{nil, "db", backend.OCFS2, "exclusive"},
+		{map[string]string{"class": "config"}, "config", backend.OCFS2, "until-database"},
+		{map[string]string{"class": "config", "sqlite": "true"}, "config", backend.OCFS2, "exclusive"},
+		{map[string]string{"class": "db", "access": "shared"}, "db", backend.OCFS2, "shared"},
+		{map[string]string{"class": "postgres"}, "postgres", backend.OCFS2, "exclusive"},
+		{map[string]string{"type": "none", "o": "bind", "device": "/mnt/iscsi/media-apps/radarr"}, "db", backend.OCFS2, "exclusive"},
+		{map[string]string{"type": "cifs", "o": "username=a", "device": "//nas/torrents"}, "media", backend.CIFS, "shared"},
+		{map[string]string{"device": "//nas/torrents"}, "media", backend.CIFS, "shared"},
+		{map[string]string{"device": "//nas/torrents", "class": "downloads", "sqlite": "false"}, "downloads", backend.CIFS, "shared"},
+	}
+	for i, c := range cases {
+		t.Run(fmt.Sprint(c.options), func(t *testing.T) {
+			b := newBench(t)
+			name := fmt.Sprintf("vol%d", i)
+			b.create(t, name, c.options)
+			info, err := b.driver.Get(t.Context(), name)
+			assert.NilError(t, err)
+			assert.Equal(t, info.Status["class"], c.class)
+			assert.Equal(t, info.Status["storage"], c.storage)
+			assert.Equal(t, info.Status["access"], c.wants)
+			assert.Equal(t, info.Mountpoint, filepath.Join(b.options.MountRoot, name))
+		})
+	}
+}
+
+func TestCreateRefuses(t *testing.T) {
+	cases := []struct {
+		name    string
+		options map[string]string
+		want    []string
+	}{
+		{"x", nil, []string{`volume name "x" is not allowed: use 2 to 128 of the characters`}},
+		{"../../etc/evil", nil, []string{"not allowed"}},
+		{"a/b", nil, []string{"not allowed"}},
+		{"a b", nil, []string{"not allowed"}},
+		{strings.Repeat("x", 300), nil, []string{"not allowed"}},
+		{"vol", map[string]string{"help": "1"}, []string{"the options of homelab-storage (no volume was made)", "\n  subdir "}},
+		{"vol", map[string]string{"class": "dbase"}, []string{`class "dbase" is unknown; the classes are db, library, config, data, backup, media, downloads, cache, temp, postgres`}},
+		{"vol", map[string]string{"class": "db", "type": "cifs", "device": "//nas/x"}, []string{`volume "vol": `, "SQLite on an SMB share", "docker volume create -d homelab-storage -o class=db vol"}},
+		{"vol", map[string]string{"sqlite": "true", "device": "//nas/x"}, []string{"sqlite=true is for databases"}},
+		{"vol", map[string]string{"sqlite": "true", "class": "media"}, []string{"sqlite=true is for databases"}},
+		{"vol", map[string]string{"sqlite": "true", "class": "cache"}, []string{"a database there is lost; write -o class=db"}},
+		{"vol", map[string]string{"class": "media", "pool": "media-apps"}, []string{"class media is stored on cifs, but the options ask for ocfs2", "leave out pool"}},
+		{"vol", map[string]string{"class": "db", "size": "1g"}, []string{"option size belongs to local storage, but class db is stored on ocfs2"}},
+		{"vol", map[string]string{"class": "db", "username": "u"}, []string{"option username belongs to cifs storage"}},
+		{"vol", map[string]string{"class": "backup", "subdir": "x"}, []string{"option subdir has no meaning for class backup"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name+fmt.Sprint(c.options), func(t *testing.T) {
+			b := newBench(t)
+			err := b.driver.Create(t.Context(), c.name, c.options)
+			for _, want := range c.want {
+				assert.ErrorContains(t, err, want)
+			}
+			infos, err := b.driver.List(t.Context())
+			assert.NilError(t, err)
+			assert.Equal(t, len(infos), 0)
+		})
+	}
+}
+
+func TestCreateWithOtherOptionsIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	assert.ErrorContains(t, b.driver.Create(t.Context(), "vol", map[string]string{"class": "data"}), "exists with other options")
+}
+
+func TestCreateRefusesDirectoriesInsideEachOther(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "media", map[string]string{"subdir": "apps/media"})
+	b.create(t, "same", map[string]string{"subdir": "apps/media"})
+	assert.ErrorContains(t, b.driver.Create(t.Context(), "above", map[string]string{"subdir": "apps"}), "apps/media")
+	assert.ErrorContains(t, b.driver.Create(t.Context(), "below", map[string]string{"subdir": "apps/media/x"}), "apps/media")
+	b.create(t, "beside", map[string]string{"subdir": "apps/media2"})
+}
+
+func TestStandaloneIsRefusedInASwarm(t *testing.T) {
+	b := newBench(t)
+	b.engines.swarm = true
+	b.pool.standalone.Store(true)
+	assert.ErrorContains(t, b.driver.Create(t.Context(), "vol", nil), "active member of a Swarm")
+	b.engines.swarm = false
+	b.create(t, "vol", nil)
+}
+
+func TestInlinePasswordIsNowhereToBeSeen(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "torrents", map[string]string{"device": "//nas/torrents", "username": "media", "password": "canary"})
+	info, err := b.driver.Get(t.Context(), "torrents")
+	assert.NilError(t, err)
+	assert.Assert(t, !strings.Contains(fmt.Sprint(info), "canary"))
+	assert.DeepEqual(t, info.Status["warnings"], []string{"inline password"})
+	found := 0
+	for _, root := range []string{b.kernel.Temp(), b.kernel.HostPath("/")} {
+		assert.NilError(t, filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if strings.Contains(string(content), "canary") {
+				found++
+				assert.Assert(t, strings.Contains(path, "/credentials/"), path)
+			}
+			return err
+		}))
+	}
+	assert.Assert(t, found > 0, "the password is kept in the credentials' folders")
+	assert.NilError(t, b.driver.Remove(t.Context(), "torrents"))
+}
+
+// A storage that fails at the last step leaves no record behind.
+func TestFailedCreateLeavesNoVolume(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "other", nil)
+	b.pool.away.Store(true)
+	assert.ErrorIs(t, b.driver.Create(t.Context(), "vol", nil), backend.ErrUnavailable)
+	b.pool.away.Store(false)
+	b.start(t)
+	infos, err := b.driver.List(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(infos), 1)
+	assert.Equal(t, infos[0].Name, "other")
+	_, err = b.driver.Get(t.Context(), "vol")
+	assert.ErrorIs(t, err, driver.ErrNotFound)
+}

@@ -1,0 +1,153 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/driver/reference"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// ErrNotFound says that there is no volume of that name.
+var ErrNotFound = errors.New("no such volume")
+
+// Options are what a driver is made of. All fields are required unless said otherwise.
+type Options struct {
+	Mounter  mounter.Mounter
+	Settings settings.Source
+	Backends []backend.Backend
+	Pools    Pools
+	Secrets  *credential.Store
+	Engines  Engines
+	// Trouble, when set, is what is wrong with the configuration file now; failed calls carry it.
+	Trouble func() error
+	// StateDir and RunDir are paths that this process can open; the first outlives a reboot, the second does not.
+	StateDir, RunDir string
+	// MountRoot is where volumes are mounted, in the plugin's namespace.
+	MountRoot string
+	Version   string
+	Log       *logrus.Entry
+	Now       func() time.Time // nil means time.Now
+}
+
+// Pools is what the driver asks of the OCFS2 backend beyond the contract of every backend.
+type Pools interface {
+	// Prove brings a configured pool up if need be and proves it (DESIGN D4).
+	Prove(ctx context.Context, name string) (backend.Pool, error)
+	// Check proves a pool and never brings one up.
+	Check(ctx context.Context, name string) (backend.Pool, error)
+	// Prepare proves a pool and makes its private folder and marker when they are missing.
+	Prepare(ctx context.Context, name string) (backend.Pool, error)
+	Trash
+}
+
+// Trash is the data of removed volumes, per pool.
+type Trash interface {
+	TrashList(ctx context.Context, pool string) ([]TrashEntry, error)
+	// TrashRestore moves an entry's data to the directory of a volume, which must not hold anything.
+	TrashRestore(ctx context.Context, id string, volume backend.Volume) error
+	TrashEmpty(ctx context.Context, pool, id string, before time.Time) (int, error)
+}
+
+// Engines is what the driver asks of the Docker engine and of the kernel about it.
+type Engines interface {
+	// Swarm says whether this node is an active member of a Swarm.
+	Swarm(ctx context.Context) (bool, error)
+	// StartFailed starts the containers whose last start failed with a text that matches and whose restart policy wants
+	// them up, and returns their names (DESIGN D15).
+	StartFailed(ctx context.Context, match func(text string) bool) ([]string, error)
+	// Ended says whether an incarnation of the engine is certainly gone.
+	Ended(engine Engine) bool
+}
+
+// Driver is the life of all volumes of a node. Its methods may be called at once; calls for one volume take turns.
+type Driver struct {
+	options  Options
+	log      *logrus.Entry
+	now      func() time.Time
+	started  time.Time
+	backends map[string]backend.Backend
+	records  *records
+	holders  *holder.Keeper
+	uses     *reference.Counter
+	locks    keyLock
+	releases releases
+	failures failures
+	warnings warnings
+	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.
+	catalogPool atomic.Pointer[backend.Pool]
+}
+
+// New loads what the node knows: its catalogs and references. It waits for no storage; Run does the rest.
+func New(ctx context.Context, options Options) (*Driver, error) {
+	d := &Driver{options: options, log: options.Log, now: options.Now, backends: map[string]backend.Backend{}}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	d.started = d.now()
+	for _, kind := range options.Backends {
+		if _, twice := d.backends[kind.Kind()]; twice {
+			return nil, fmt.Errorf("two backends for %s storage", kind.Kind())
+		}
+		d.backends[kind.Kind()] = kind
+	}
+	var err error
+	if d.uses, err = reference.Open(path.Join(options.RunDir, "references"), reference.Options{Log: d.log, Now: d.now}); err != nil {
+		return nil, fmt.Errorf("reading the references: %w", err)
+	}
+	if d.records, err = openRecords(ctx, options, d.now); err != nil {
+		return nil, err
+	}
+	d.holders, err = holder.New(ctx, holder.Options{
+		State: path.Join(options.StateDir, "releases"), Node: options.Settings.Current().Node, Kernel: options.Mounter,
+		Log: d.log, Now: d.now, Wait: func() time.Duration { return options.Settings.Current().Defaults.LeaseWait },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the pending releases: %w", err)
+	}
+	return d, nil
+}
+
+// Close ends the driver's own files. It unmounts nothing.
+func (d *Driver) Close() error { return d.records.close() }
+
+func (d *Driver) target(name string) string { return path.Join(d.options.MountRoot, name) }
+
+// backendOf finds the backend of a record; a record of a newer version may name a kind that this one does not have.
+func (d *Driver) backendOf(record catalog.Record) (backend.Backend, error) {
+	found, ok := d.backends[record.Location.Kind]
+	if !ok {
+		return nil, fmt.Errorf("storage %q is unknown to this version (%s) of homelab-storage; upgrade the plugin on this node", record.Location.Kind, d.options.Version)
+	}
+	return found, nil
+}
+
+func volumeOf(record catalog.Record) backend.Volume {
+	return backend.Volume{ID: record.ID, Name: record.Name, Location: record.Location}
+}
+
+// explain adds the volume's name and, when there is one, the trouble with the configuration to a failed call's text: the
+// engine shows neither (FACTS 1).
+func (d *Driver) explain(name string, err *error) {
+	if *err == nil {
+		return
+	}
+	*err = fmt.Errorf("volume %q: %w", name, *err)
+	if d.options.Trouble == nil {
+		return
+	}
+	if trouble := d.options.Trouble(); trouble != nil {
+		*err = fmt.Errorf("%w\nThe configuration has errors; the last good one is in force: %w", *err, trouble)
+	}
+}

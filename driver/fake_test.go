@@ -1,0 +1,267 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+const (
+	poolPath = "/mnt/iscsi/media-apps"
+	poolUUID = "0123456789ABCDEF0123456789ABCDEF"
+)
+
+// bench is a driver on a fake kernel, with a backend that stores in plain folders of one pool.
+type bench struct {
+	kernel  *mountertest.Kernel
+	pool    *pool
+	share   *share
+	engines *engines
+	options driver.Options
+	driver  *driver.Driver
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	kernel := mountertest.New(t)
+	kernel.MountHost(poolPath, mountertest.FileSystem{Type: "ocfs2", UUID: poolUUID, Source: "/dev/sda"})
+	b := &bench{kernel: kernel, pool: &pool{kernel: kernel}, share: &share{}, engines: &engines{ended: map[driver.Engine]bool{}}}
+	state := kernel.Temp()
+	log := logrus.New()
+	log.SetOutput(t.Output())
+	log.SetLevel(logrus.DebugLevel)
+	b.options = driver.Options{
+		Mounter: kernel, Settings: fixed(configured()), Backends: []backend.Backend{b.pool, b.share}, Pools: b.pool,
+		Secrets: credential.NewStore(kernel, "/var/lib/homelab-storage/credentials"), Engines: b.engines,
+		StateDir: filepath.Join(state, "state"), RunDir: filepath.Join(state, "run"), MountRoot: filepath.Join(state, "volumes"),
+		Version: "test", Log: logrus.NewEntry(log),
+	}
+	b.start(t)
+	return b
+}
+
+// start makes a new driver on the same folders, as after a restart or a kill of the plugin.
+func (b *bench) start(t *testing.T) {
+	t.Helper()
+	made, err := driver.New(t.Context(), b.options)
+	assert.NilError(t, err)
+	t.Cleanup(func() { assert.NilError(t, made.Close()) })
+	b.driver = made
+}
+
+// run runs the background until the returned function is called.
+func (b *bench) run(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.driver.Run(ctx) }()
+	return func() {
+		cancel()
+		assert.NilError(t, <-done)
+	}
+}
+
+func (b *bench) create(t *testing.T, name string, options map[string]string) {
+	t.Helper()
+	assert.NilError(t, b.driver.Create(t.Context(), name, options))
+}
+
+func (b *bench) mount(t *testing.T, name, id string) string {
+	t.Helper()
+	target, err := b.driver.Mount(t.Context(), name, id, engine(1))
+	assert.NilError(t, err)
+	return target
+}
+
+func engine(pid int) driver.Engine { return driver.Engine{PID: pid, Started: 100} }
+
+func configured() *settings.Settings {
+	return &settings.Settings{
+		Node: "node1", Pools: []settings.Pool{{Name: "media-apps", Path: poolPath, Catalog: true}},
+		Defaults: settings.Initial(), Classes: map[string]settings.Class{"postgres": {Like: "db"}},
+	}
+}
+
+// current is a settings.Source that a test may change.
+type current struct {
+	now atomic.Pointer[settings.Settings]
+}
+
+func fixed(now *settings.Settings) *current {
+	source := &current{}
+	source.now.Store(now)
+	return source
+}
+
+func (c *current) Current() *settings.Settings { return c.now.Load() }
+
+// pool is a backend with plain folders on the fake kernel's pool.
+type pool struct {
+	kernel *mountertest.Kernel
+	away   atomic.Bool
+	// standalone makes the pool one of this node alone.
+	standalone atomic.Bool
+	mu         sync.Mutex
+	trash      []string
+}
+
+var errAway = fmt.Errorf("pool media-apps is not mounted: %w", backend.ErrUnavailable)
+
+func (p *pool) Kind() string { return backend.OCFS2 }
+
+func (p *pool) Plan(_ context.Context, request backend.Request) (backend.Plan, error) {
+	location := request.Location
+	location.Pool, location.Standalone = "media-apps", p.standalone.Load()
+	if location.Subdir == "" {
+		location.Subdir = request.Name
+	}
+	return backend.Plan{Location: location}, nil
+}
+
+func (p *pool) folder(volume backend.Volume) string {
+	return filepath.Join(p.kernel.HostPath(poolPath), volume.Location.Subdir)
+}
+
+func (p *pool) Create(_ context.Context, volume backend.Volume, own bool) (backend.Location, error) {
+	location := volume.Location
+	if p.away.Load() {
+		return location, errAway
+	}
+	err := os.Mkdir(p.folder(volume), 0o770)
+	location.Adopted = errors.Is(err, os.ErrExist) && !own
+	location.PoolUUID = poolUUID
+	return location, nil
+}
+
+func (p *pool) Stage(_ context.Context, volume backend.Volume) (backend.Staged, error) {
+	if p.away.Load() {
+		return backend.Staged{}, errAway
+	}
+	return backend.Staged{
+		Base: mounter.Place{Side: mounter.Host, Path: poolPath}, Subdir: volume.Location.Subdir,
+		ReadOnly: volume.Location.ReadOnly, Pool: p.proven(),
+	}, nil
+}
+
+func (p *pool) Remove(_ context.Context, volume backend.Volume) error {
+	if p.away.Load() {
+		return errAway
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := os.Rename(p.folder(volume), filepath.Join(p.kernel.Temp(), "trashed-"+volume.ID))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	p.trash = append(p.trash, volume.Name)
+	return err
+}
+
+func (p *pool) Status(backend.Volume) map[string]any { return map[string]any{"pool": "media-apps"} }
+
+func (p *pool) proven() *backend.Pool {
+	return &backend.Pool{Name: "media-apps", UUID: poolUUID, Private: filepath.Join(p.kernel.HostPath(poolPath), backend.PrivateFolder)}
+}
+
+func (p *pool) Prove(context.Context, string) (backend.Pool, error) {
+	if p.away.Load() {
+		return backend.Pool{}, errAway
+	}
+	return *p.proven(), nil
+}
+
+func (p *pool) Check(ctx context.Context, name string) (backend.Pool, error) {
+	return p.Prove(ctx, name)
+}
+
+func (p *pool) Prepare(ctx context.Context, name string) (backend.Pool, error) {
+	proven, err := p.Prove(ctx, name)
+	if err != nil {
+		return proven, err
+	}
+	for _, folder := range []string{"", backend.CatalogFolder, backend.HoldersFolder, backend.NodesFolder, backend.CredentialsFolder} {
+		if err := os.MkdirAll(filepath.Join(proven.Private, folder), 0o700); err != nil {
+			return proven, err
+		}
+	}
+	return proven, nil
+}
+
+func (p *pool) TrashList(context.Context, string) ([]driver.TrashEntry, error) { return nil, nil }
+
+func (p *pool) TrashRestore(context.Context, string, backend.Volume) error { return nil }
+
+func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, error) { return 0, nil }
+
+// share is a backend that plans shares and cannot mount them.
+type share struct{}
+
+func (s *share) Kind() string { return backend.CIFS }
+
+func (s *share) Plan(_ context.Context, request backend.Request) (backend.Plan, error) {
+	location := request.Location
+	location.Device = request.Device
+	return backend.Plan{Location: location, Username: request.Username, Password: request.Password, Warnings: []string{"inline password"}}, nil
+}
+
+func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backend.Location, error) {
+	return volume.Location, nil
+}
+
+func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
+	return backend.Staged{}, fmt.Errorf("the server nas does not answer: %w", backend.ErrUnavailable)
+}
+
+func (s *share) Remove(context.Context, backend.Volume) error { return nil }
+
+func (s *share) Status(backend.Volume) map[string]any { return nil }
+
+// engines is a Docker engine of which a test says whether it ended and what it starts.
+type engines struct {
+	mu      sync.Mutex
+	ended   map[driver.Engine]bool
+	swarm   bool
+	failed  []string // error texts of containers that failed to start
+	started []string
+}
+
+func (e *engines) Swarm(context.Context) (bool, error) { return e.swarm, nil }
+
+func (e *engines) StartFailed(_ context.Context, match func(string) bool) ([]string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, text := range e.failed {
+		if match(text) {
+			e.started = append(e.started, text)
+		}
+	}
+	return e.started, nil
+}
+
+func (e *engines) Ended(engine driver.Engine) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ended[engine]
+}
+
+func (e *engines) end(engine driver.Engine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended[engine] = true
+}

@@ -1,0 +1,141 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/class"
+	"github.com/homelab-storage/homelab-storage/driver/guard"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// Mount proves a volume's storage, takes the hold on its directory, and binds it at its target, which is returned. It counts
+// one use of the caller's id. Whatever fails, the steps before it are undone.
+func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (target string, err error) {
+	unlock, err := d.locks.lock(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
+	}
+	defer unlock()
+	defer d.explain(name, &err)
+	record, _, ok := d.records.get(name)
+	switch {
+	case !ok || !visible(record):
+		return "", ErrNotFound
+	case record.State == catalog.Removing:
+		return "", errors.New("it is being removed; when the removal does not end by itself, `docker volume rm` it again")
+	}
+	err = d.mount(ctx, record, id, engine)
+	d.failures.note(record.Name, err)
+	if err != nil {
+		return "", err
+	}
+	return d.target(name), nil
+}
+
+func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, engine Engine) (err error) {
+	storage, err := d.backendOf(record)
+	if err != nil {
+		return err
+	}
+	staged, err := storage.Stage(ctx, volumeOf(record))
+	if err != nil {
+		return err
+	}
+	d.releases.cancel(record.ID)
+	var steps undo
+	defer steps.fail(ctx, &err)
+	inUse := d.inUse(record.Name)
+	if staged.Pool != nil && !record.Location.Whole {
+		if err := d.join(ctx, record, staged); err != nil {
+			return err
+		}
+		if !inUse {
+			steps.add(func(context.Context) error { d.releaseLater(record, *staged.Pool, 0); return nil })
+		}
+	}
+	if err := d.attach(ctx, record.Name, staged); err != nil {
+		return err
+	}
+	if !inUse {
+		steps.add(func(ctx context.Context) error { return d.options.Mounter.Unmount(ctx, d.target(record.Name)) })
+	}
+	if _, err := d.uses.Add(record.Name, record.ID, id, engine); err != nil {
+		return fmt.Errorf("counting the use: %w", err)
+	}
+	return nil
+}
+
+func (d *Driver) inUse(name string) bool {
+	volume, ok := d.uses.Of(name)
+	return ok && len(volume.Uses) > 0
+}
+
+// attach binds what was staged onto the volume's target.
+func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged) error {
+	if staged.Tmpfs != nil {
+		spec := *staged.Tmpfs
+		spec.Target = d.target(name)
+		mounted, err := d.isMounted(ctx, name)
+		if err != nil || mounted {
+			return err
+		}
+		return d.options.Mounter.MountTmpfs(ctx, spec)
+	}
+	return d.options.Mounter.Bind(ctx, mounter.Bind{
+		Base: staged.Base, Subdir: staged.Subdir, Target: d.target(name), ReadOnly: staged.ReadOnly, Mask: staged.Mask,
+	})
+}
+
+func (d *Driver) isMounted(ctx context.Context, name string) (bool, error) {
+	table, err := d.options.Mounter.Table(ctx, mounter.Plugin)
+	if err != nil {
+		return false, fmt.Errorf("reading the mount table: %w", err)
+	}
+	for _, line := range table {
+		if line.Target == d.target(name) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// join takes the hold of the volume's directory for this node.
+func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend.Staged) error {
+	mode, err := d.mode(ctx, record, staged)
+	if err != nil {
+		return err
+	}
+	_, err = d.holders.Join(ctx, holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}, mode, record.ID)
+	return err
+}
+
+// mode is exclusive or shared; a class that is shared until a database is inside is looked into first.
+func (d *Driver) mode(ctx context.Context, record catalog.Record, staged backend.Staged) (holder.Mode, error) {
+	switch class.Access(record.Access) {
+	case class.Shared:
+		return holder.Shared, nil
+	case class.Guarded:
+	case class.Exclusive:
+		return holder.Exclusive, nil
+	default:
+		return holder.Exclusive, nil
+	}
+	var seen guard.Result
+	err := d.options.Mounter.Do(ctx, "guard "+record.ID, func() (err error) {
+		seen, err = guard.Scan(context.WithoutCancel(ctx), path.Join(d.options.Mounter.HostPath(staged.Base.Path), staged.Subdir), guard.Quick())
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("looking for databases in the volume: %w", err)
+	}
+	if seen.Database() {
+		return holder.Exclusive, nil
+	}
+	return holder.Shared, nil
+}

@@ -1,0 +1,97 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+)
+
+// Remove forgets a volume, and does with its data what its class says (DESIGN D5). A volume in use is not removed.
+func (d *Driver) Remove(ctx context.Context, name string) (err error) {
+	unlock, err := d.locks.lock(ctx, name)
+	if err != nil {
+		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
+	}
+	defer unlock()
+	defer d.explain(name, &err)
+	record, shelf, ok := d.records.get(name)
+	if !ok || !visible(record) {
+		return ErrNotFound
+	}
+	pool, err := d.attachFor(ctx, shelf)
+	if err != nil {
+		return err
+	}
+	if err := d.unused(ctx, record); err != nil {
+		return err
+	}
+	if record.State != catalog.Removing {
+		record.State = catalog.Removing
+		if record, err = shelf.Put(ctx, record); err != nil {
+			return writable(err)
+		}
+	}
+	return d.finishRemove(ctx, record, shelf, pool)
+}
+
+// completeRemove ends a removal that was interrupted.
+func (d *Driver) completeRemove(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) error {
+	pool, err := d.attachFor(ctx, shelf)
+	if err != nil {
+		return err
+	}
+	return d.finishRemove(ctx, record, shelf, pool)
+}
+
+// finishRemove does what follows the recorded intent; each step may have been done before.
+func (d *Driver) finishRemove(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, pool *backend.Pool) error {
+	storage, err := d.backendOf(record)
+	if err != nil {
+		return err
+	}
+	if err := storage.Remove(ctx, volumeOf(record)); err != nil {
+		return err
+	}
+	if own := credential.ForVolume(record.ID); record.Location.Credentials == own {
+		if err := d.dropSecret(ctx, pool, own); err != nil {
+			return fmt.Errorf("removing the stored user name and password: %w", err)
+		}
+	}
+	if err := shelf.Remove(ctx, record.ID); err != nil {
+		return writable(err)
+	}
+	d.warnings.set(record.ID, nil)
+	return nil
+}
+
+// unused refuses to remove what a container of this node or any other node holds.
+func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
+	if volume, ok := d.uses.Of(record.Name); ok && len(volume.Uses) > 0 {
+		return fmt.Errorf("it is in use on this node by %d container mount(s); remove the containers first (docker ps -a --filter volume=%s)", len(volume.Uses), record.Name)
+	}
+	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
+		return nil
+	}
+	d.releaseNow(ctx, record)
+	pool, err := d.options.Pools.Prove(ctx, record.Location.Pool)
+	if err != nil {
+		return err
+	}
+	held, err := d.holders.Show(ctx, holder.Directory{Pool: pool, Subdir: record.Location.Subdir})
+	if err != nil {
+		return err
+	}
+	for _, node := range held.Holders {
+		for _, use := range node.Uses {
+			if use.Volume == record.ID {
+				return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s` when that node is gone for good",
+					node.Name, node.Since.Format("2006-01-02 15:04:05 MST"), record.Name)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package driver
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// restore brings the state after a start in line: what a crash left half done is completed, what runs is left alone.
+func (d *Driver) restore(ctx context.Context) {
+	d.rebind(ctx)
+	d.sweep(ctx)
+	d.complete(ctx)
+}
+
+// rebind puts the targets back that a forced disable of the plugin took away, while their containers kept their own view
+// (FACTS 1): the mount table then tells again who uses what.
+func (d *Driver) rebind(ctx context.Context) {
+	for _, volume := range d.uses.All() {
+		if mounted, err := d.isMounted(ctx, volume.Name); err != nil || mounted || len(volume.Uses) == 0 {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, turnLimit)
+		if err := d.rebindVolume(limited, volume.Name); err != nil {
+			d.log.WithError(err).WithField("volume", volume.Name).Warn("a volume that containers use is not mounted again yet")
+		}
+		cancel()
+	}
+}
+
+func (d *Driver) rebindVolume(ctx context.Context, name string) error {
+	unlock, err := d.locks.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	record, _, ok := d.records.get(name)
+	if !ok || record.Location.Memory || !d.inUse(name) {
+		return nil
+	}
+	storage, err := d.backendOf(record)
+	if err != nil {
+		return err
+	}
+	staged, err := storage.Stage(ctx, volumeOf(record))
+	if err != nil {
+		return err
+	}
+	return d.attach(ctx, name, staged)
+}
+
+// sweep looks at every target and every counted use: what nobody uses any more is unmounted and its hold given back.
+func (d *Driver) sweep(ctx context.Context) {
+	for name := range d.touched(ctx) {
+		limited, cancel := context.WithTimeout(ctx, turnLimit)
+		if err := d.sweepVolume(limited, name); err != nil && ctx.Err() == nil {
+			d.log.WithError(err).WithField("volume", name).Warn("a volume that nobody uses is not unmounted yet")
+		}
+		cancel()
+	}
+	d.resume(ctx)
+}
+
+// touched names the volumes that are mounted here or have uses.
+func (d *Driver) touched(ctx context.Context) map[string]bool {
+	names := map[string]bool{}
+	for _, volume := range d.uses.All() {
+		names[volume.Name] = true
+	}
+	table, err := d.options.Mounter.Table(ctx, mounter.Plugin)
+	if err != nil {
+		d.log.WithError(err).Error("the mount table could not be read")
+	}
+	for _, line := range table {
+		if folder, name := path.Split(line.Target); path.Clean(folder) == d.options.MountRoot && !strings.HasPrefix(name, ".") {
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// resume gives back, pool by pool, the holds whose release a crash or a hang interrupted.
+func (d *Driver) resume(ctx context.Context) {
+	if len(d.holders.Pending()) == 0 {
+		return
+	}
+	for _, pool := range d.options.Settings.Current().Pools {
+		limited, cancel := context.WithTimeout(ctx, turnLimit)
+		if proven, err := d.options.Pools.Check(limited, pool.Name); err == nil {
+			d.resumePool(limited, proven)
+		}
+		cancel()
+	}
+}
+
+func (d *Driver) resumePool(ctx context.Context, pool backend.Pool) {
+	released, err := d.holders.Resume(ctx, pool, d.usedByID)
+	if err != nil {
+		d.log.WithError(err).WithField("pool", pool.Name).Warn("pending releases are not done yet")
+	}
+	for _, id := range released {
+		d.log.WithFields(map[string]any{"pool": pool.Name, "id": id}).Info("a pending release was done")
+	}
+}
+
+func (d *Driver) usedByID(id string) bool {
+	for _, volume := range d.uses.All() {
+		if volume.ID == id && len(volume.Uses) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// complete ends what a crash interrupted: half removed volumes are removed, half made ones are made.
+func (d *Driver) complete(ctx context.Context) {
+	node := d.options.Settings.Current().Node
+	for _, record := range d.records.list() {
+		if record.State == catalog.Ready || record.CreatedBy != node && record.State == catalog.Creating {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, turnLimit)
+		if err := d.completeVolume(limited, record.Name); err != nil {
+			d.log.WithError(err).WithField("volume", record.Name).Warn("an interrupted call is not completed yet")
+		}
+		cancel()
+	}
+}
+
+func (d *Driver) completeVolume(ctx context.Context, name string) error {
+	unlock, err := d.locks.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	record, shelf, ok := d.records.get(name)
+	if !ok || record.State == catalog.Ready {
+		return nil
+	}
+	pool, err := d.attachFor(ctx, shelf)
+	if err != nil {
+		return err
+	}
+	if record.State == catalog.Removing {
+		return d.finishRemove(ctx, record, shelf, pool)
+	}
+	storage, err := d.backendOf(record)
+	if err != nil {
+		return err
+	}
+	if record.Location, err = storage.Create(ctx, volumeOf(record), true); err != nil {
+		return err
+	}
+	return d.ready(ctx, draft{record: record, shelf: shelf})
+}

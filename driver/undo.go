@@ -1,0 +1,30 @@
+package driver
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// undoLimit bounds the way back of a failed call: its own deadline may be over already.
+const undoLimit = 5 * time.Second
+
+// undo takes back the steps of a call that failed, in reverse order. Use: `defer steps.fail(ctx, &err)`.
+type undo struct{ steps []func(context.Context) error }
+
+func (u *undo) add(step func(context.Context) error) { u.steps = append(u.steps, step) }
+
+// fail runs the steps back when *err is set, and adds what went wrong on the way.
+func (u *undo) fail(ctx context.Context, err *error) {
+	if *err == nil || len(u.steps) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	defer cancel()
+	for i := len(u.steps) - 1; i >= 0; i-- {
+		if failed := u.steps[i](ctx); failed != nil {
+			*err = multierror.Append(*err, failed)
+		}
+	}
+}

@@ -128,12 +128,6 @@ type Backend interface {
 	Status(volume Volume) map[string]any
 }
 
-// Runner is a backend with work in the background: it runs until the context ends, and unmounts nothing when it ends.
-type Runner interface{ Run(ctx context.Context) }
-
-// Reporter is a backend that tells the state of its pools or shares, one map each, from memory: it never waits.
-type Reporter interface{ Report() []map[string]any }
-
 // Errors of a backend, for the driver's decisions. Their texts are never shown alone.
 var (
 	// ErrUnavailable says that the storage is away now (pool not mounted, server not reachable) and may come back.

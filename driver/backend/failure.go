@@ -1,0 +1,34 @@
+package backend
+
+import "context"
+
+// Failure is an error of a backend for a person: one text that says what is wrong, the value, and what to do. Its causes
+// are for the driver's decisions (errors.Is, errors.As) and are not shown.
+type Failure struct {
+	Text string
+	// Away says that the storage may come back by itself: the failure then matches ErrUnavailable.
+	Away bool
+	Err  error // the cause, or nil
+}
+
+// Error is the text.
+func (f *Failure) Error() string { return f.Text }
+
+// Unwrap gives the causes.
+func (f *Failure) Unwrap() []error {
+	var causes []error
+	if f.Away {
+		causes = append(causes, ErrUnavailable)
+	}
+	if f.Err != nil {
+		causes = append(causes, f.Err)
+	}
+	return causes
+}
+
+// Runner is a backend that has work of its own in the background: Run returns when the context ends, and unmounts nothing
+// then.
+type Runner interface{ Run(ctx context.Context) }
+
+// Reporter is a backend that tells of its pools or shares, from memory, for the driver's health.
+type Reporter interface{ Report() []map[string]any }

@@ -84,12 +84,12 @@ func (b *bench) create(t *testing.T, name string, options map[string]string) {
 
 func (b *bench) mount(t *testing.T, name, id string) string {
 	t.Helper()
-	target, err := b.driver.Mount(t.Context(), name, id, engine(1))
+	target, err := b.driver.Mount(t.Context(), name, id, engine())
 	assert.NilError(t, err)
 	return target
 }
 
-func engine(pid int) driver.Engine { return driver.Engine{PID: pid, Started: 100} }
+func engine() driver.Engine { return driver.Engine{PID: 1, Started: 100} }
 
 func configured() *settings.Settings {
 	return &settings.Settings{

@@ -56,7 +56,10 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, en
 			return err
 		}
 		if !inUse {
-			steps.add(func(context.Context) error { d.releaseLater(record, *staged.Pool, 0); return nil })
+			steps.add(func(ctx context.Context) error {
+				d.releaseLater(ctx, record, *staged.Pool, 0)
+				return nil
+			})
 		}
 	}
 	if err := d.attach(ctx, record.Name, staged); err != nil {

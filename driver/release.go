@@ -43,13 +43,13 @@ func (r *releases) begin(id string, stop context.CancelFunc) {
 
 // releaseLater records that a hold is to be given back, so that a crash frees it late but never early or never, and gives
 // it back in the background after a while.
-func (d *Driver) releaseLater(record catalog.Record, pool backend.Pool, linger time.Duration) {
+func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, pool backend.Pool, linger time.Duration) {
 	directory := holder.Directory{Pool: pool, Subdir: record.Location.Subdir}
 	log := d.log.WithFields(map[string]any{"volume": record.Name, "pool": pool.Name})
 	if err := d.holders.Intend(directory, record.ID); err != nil {
 		log.WithError(err).Error("the release of a hold could not be recorded; it is given back all the same")
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.releases.begin(record.ID, stop)
 	d.releases.group.Go(func() {
 		defer stop()

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-multierror"
@@ -22,8 +23,8 @@ func (u *undo) fail(ctx context.Context, err *error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 	defer cancel()
-	for i := len(u.steps) - 1; i >= 0; i-- {
-		if failed := u.steps[i](ctx); failed != nil {
+	for _, step := range slices.Backward(u.steps) {
+		if failed := step(ctx); failed != nil {
 			*err = multierror.Append(*err, failed)
 		}
 	}

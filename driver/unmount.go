@@ -2,7 +2,6 @@ package driver
 
 import (
 	"context"
-
 	"fmt"
 	"time"
 
@@ -50,7 +49,7 @@ func (d *Driver) detach(ctx context.Context, name string, linger time.Duration) 
 		return fmt.Errorf("unmounting %s (it is tried again by itself): %w", d.target(name), err)
 	}
 	if held {
-		d.releaseLater(record, backend.Pool{Name: record.Location.Pool, UUID: record.Location.PoolUUID}, linger)
+		d.releaseLater(ctx, record, backend.Pool{Name: record.Location.Pool, UUID: record.Location.PoolUUID}, linger)
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func TestUsesOfAnEndedEngineAreReapedWhenNobodyUsesThem(t *testing.T) {
 		b.mount(t, name, name+"-id")
 	}
 	b.kernel.SetUsers(filepath.Join(b.options.MountRoot, "alive"), mounter.User{PID: 4242, Name: "radarr", Target: "/config"})
-	b.engines.end(engine(1))
+	b.engines.end(engine())
 	b.start(t)
 	stop := b.run(t)
 	defer stop()
@@ -159,7 +159,7 @@ func TestFailedMountUndoesItsSteps(t *testing.T) {
 	b := newBench(t)
 	b.create(t, "vol", map[string]string{"class": "db"})
 	b.kernel.Fail(mountertest.OpBind, 1, os.ErrPermission)
-	_, err := b.driver.Mount(t.Context(), "vol", "a", engine(1))
+	_, err := b.driver.Mount(t.Context(), "vol", "a", engine())
 	assert.ErrorContains(t, err, `volume "vol": `)
 	b.holders(t, 0)
 	assert.Equal(t, len(b.mounted(t)), 0)
@@ -176,7 +176,7 @@ func TestLateStarter(t *testing.T) {
 	b := newBench(t)
 	b.create(t, "vol", map[string]string{"class": "db"})
 	b.pool.away.Store(true)
-	_, err := b.driver.Mount(t.Context(), "vol", "a", engine(1))
+	_, err := b.driver.Mount(t.Context(), "vol", "a", engine())
 	assert.ErrorIs(t, err, backend.ErrUnavailable)
 	b.engines.failed = []string{"error while mounting volume '': VolumeDriver.Mount: " + err.Error(), "out of memory"}
 	b.pool.away.Store(false)

@@ -45,7 +45,7 @@ func Scan(ctx context.Context, directory string, limits Limits) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	s := scan{root: root, left: limits, complete: true}
 	level := []string{"."}
 	for depth := 0; len(level) > 0; depth++ {
@@ -95,7 +95,7 @@ func (s *scan) read(folder string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if s.left.Entries <= 0 {
 		s.complete = false
 		return nil, nil
@@ -150,7 +150,7 @@ func (s *scan) header(name string) (Kind, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	header := make([]byte, headerSize)
 	n, _ := io.ReadFull(file, header)
 	return byHeader(header[:n])

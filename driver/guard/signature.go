@@ -27,7 +27,7 @@ const (
 	LevelDB       Kind = "LevelDB/RocksDB"
 )
 
-var journalMagic = []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
+const journalMagic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 
 // byName recognises databases whose files have fixed names. CURRENT is checked together with its MANIFEST by the caller.
 func byName(name string) (Kind, bool) {
@@ -49,7 +49,7 @@ func byHeader(header []byte) (Kind, bool) {
 	switch {
 	case bytes.HasPrefix(header, []byte("SQLite format 3\x00")):
 		return SQLite, true
-	case bytes.HasPrefix(header, journalMagic):
+	case bytes.HasPrefix(header, []byte(journalMagic)):
 		return SQLiteJournal, true
 	case len(header) >= 4 && binary.BigEndian.Uint32(header)&^1 == 0x377f0682:
 		return SQLiteWAL, true

@@ -31,7 +31,7 @@ func TestParseRefuses(t *testing.T) {
 		options map[string]string
 		want    []string
 	}{
-		{map[string]string{"clas": "db"}, []string{`option "clas" is unknown; did you mean class?`}},
+		{map[string]string{"klass": "db"}, []string{`option "klass" is unknown; did you mean class?`}},
 		{map[string]string{"Class": "db"}, []string{`did you mean class?`}},
 		{map[string]string{"zzzzzz": "db"}, []string{`option "zzzzzz" is unknown; -o help=1 lists them all`}},
 		{map[string]string{"username": ""}, []string{"option username is empty", "${...}"}},

@@ -3,6 +3,7 @@ package option_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -101,4 +102,10 @@ func FuzzParse(f *testing.F) {
 			assert.Equal(t, option.Public(options)["password"], "***")
 		}
 	})
+}
+
+func TestTheDocumentedTableIsTheCode(t *testing.T) {
+	page, err := os.ReadFile("../../docs/options.md")
+	assert.NilError(t, err)
+	assert.Assert(t, strings.Contains(string(page), option.Markdown()), "docs/options.md must hold this table:\n%s", option.Markdown())
 }

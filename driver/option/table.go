@@ -82,3 +82,13 @@ func find(name string) (Row, bool) {
 	}
 	return Row{}, false
 }
+
+// Markdown is the table for docs/options.md, which a test holds against the code.
+func Markdown() string {
+	var text strings.Builder
+	fmt.Fprint(&text, "| option | value | what it does |\n|---|---|---|\n")
+	for _, row := range Table() {
+		fmt.Fprintf(&text, "| `%s` | %s | %s |\n", row.Name, row.Values, row.Text)
+	}
+	return text.String()
+}

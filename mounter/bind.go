@@ -1,0 +1,194 @@
+package mounter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Bind attaches a clone of a directory's mount at the target.
+func (l *Linux) Bind(ctx context.Context, bind Bind) error {
+	source := path.Join(bind.Base.Path, bind.Subdir)
+	if err := checkBind(bind); err != nil {
+		return asked(err, "bind", source, bind.Target)
+	}
+	made := false
+	err := l.guard.Do(ctx, targetKey(bind.Target), func() (err error) {
+		made, err = l.bind(bind)
+		return err
+	}, func() { l.undo(made, bind.Target) })
+	return asked(err, "bind", source, bind.Target)
+}
+
+func checkBind(bind Bind) error {
+	if err := absolute(bind.Base.Path); err != nil {
+		return err
+	}
+	if err := absolute(bind.Target); err != nil {
+		return err
+	}
+	for _, mask := range bind.Mask {
+		if mask == "" || mask == "." || mask == ".." || strings.Contains(mask, "/") {
+			return fmt.Errorf("mask %q is not the name of a directory: %w", mask, unix.EINVAL)
+		}
+	}
+	return nil
+}
+
+// bind says whether it made a mount, or found an identical one.
+func (l *Linux) bind(bind Bind) (bool, error) {
+	cloned, err := l.cloneSource(bind)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = cloned.tree.Close() }()
+	there, occupied, err := l.mountAt(bind.Target)
+	if err != nil {
+		return false, err
+	}
+	if occupied {
+		return false, l.identical(there, cloned, bind)
+	}
+	tree := cloned.tree
+	if len(bind.Mask) > 0 {
+		if tree, err = l.masked(cloned.tree, bind.Mask); err != nil {
+			return false, err
+		}
+		defer func() { _ = tree.Close() }()
+	}
+	return true, l.attach(tree, bind.Target)
+}
+
+// source is a directory, cloned and detached, with what tells it apart.
+type source struct {
+	tree     *os.File
+	facts    unix.Statx_t
+	readOnly bool // the mount that it was cloned from, or by request
+}
+
+// cloneSource reaches the directory in its own namespace and clones its mount. The clone leaves its source's peer group, so
+// that what is mounted on it, as a mask, never shows on the pool itself.
+func (l *Linux) cloneSource(bind Bind) (*source, error) {
+	cloned := &source{}
+	err := l.onSide(bind.Base.Side, func() error {
+		base, err := l.calls.directory(bind.Base.Path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = base.Close() }()
+		directory, err := l.calls.beneath(base, bind.Subdir)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = directory.Close() }()
+		if cloned.facts, err = l.calls.identity(directory); err != nil {
+			return err
+		}
+		cloned.tree, err = l.calls.clone(directory, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	attributes := uint64(0)
+	if bind.ReadOnly {
+		attributes = unix.MOUNT_ATTR_RDONLY
+	}
+	if err := l.calls.setAttributes(cloned.tree, attributes, unix.MS_PRIVATE); err != nil {
+		return nil, errors.Join(err, cloned.tree.Close())
+	}
+	cloned.readOnly, err = l.readOnlyMount(cloned.tree)
+	if err != nil {
+		return nil, errors.Join(err, cloned.tree.Close())
+	}
+	return cloned, nil
+}
+
+// readOnlyMount asks statfs whether a mount, or its superblock, is read-only.
+func (l *Linux) readOnlyMount(directory *os.File) (bool, error) {
+	facts, err := l.statfs(directory)
+	return facts.Flags&unix.ST_RDONLY != 0, err
+}
+
+// mountAt finds what is mounted at a target of the plugin's namespace.
+func (l *Linux) mountAt(target string) (Mount, bool, error) {
+	table, err := l.readTable(Plugin)
+	if err != nil {
+		return Mount{}, false, err
+	}
+	there, ok := topmostAt(table, target)
+	return there, ok, nil
+}
+
+// identical is nil when the directory that is mounted at the target is the asked one, in the asked way.
+func (l *Linux) identical(there Mount, asked *source, bind Bind) error {
+	mounted, err := l.calls.directory(bind.Target)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = mounted.Close() }()
+	facts, err := l.calls.identity(mounted)
+	if err != nil {
+		return err
+	}
+	same := facts.Ino == asked.facts.Ino && facts.Dev_major == asked.facts.Dev_major && facts.Dev_minor == asked.facts.Dev_minor
+	if !same {
+		return fmt.Errorf("%s of %s (%s) is mounted there already; unmount it first: %w", there.Root, there.Source, there.FSType, unix.EEXIST)
+	}
+	if there.ReadOnly != asked.readOnly {
+		return fmt.Errorf("it is mounted there already, but not read-only as asked for (read-only %t, asked %t); unmount it first: %w",
+			there.ReadOnly, asked.readOnly, unix.EEXIST)
+	}
+	return l.masksThere(bind)
+}
+
+// attach makes the target's folder and puts a detached tree there. A folder that was made is removed again on failure.
+func (l *Linux) attach(tree *os.File, target string) error {
+	made, err := l.makeFolder(target)
+	if err != nil {
+		return err
+	}
+	if err := l.calls.moveTo(tree, target); err != nil {
+		if made {
+			return errors.Join(err, l.removeFolder(target))
+		}
+		return err
+	}
+	return nil
+}
+
+// makeFolder makes a target's folder, root's only: nobody shall write into it while nothing is mounted there.
+func (l *Linux) makeFolder(target string) (made bool, err error) {
+	err = l.calls.do("mkdir", func() error {
+		if err := os.MkdirAll(path.Dir(target), 0o755); err != nil {
+			return err
+		}
+		err := os.Mkdir(target, 0o700)
+		made = err == nil
+		if errors.Is(err, os.ErrExist) {
+			return nil
+		}
+		return err
+	})
+	return made, err
+}
+
+// undo takes a mount back that succeeded after its caller had given up.
+func (l *Linux) undo(made bool, target string) {
+	if !made {
+		return
+	}
+	log := l.log.WithField("target", target)
+	if err := l.unmount(target); err != nil {
+		log.WithError(err).Error("a mount that came too late cannot be taken back")
+		return
+	}
+	log.Warn("a mount came too late and was taken back")
+}
+
+func targetKey(target string) string { return "target " + target }

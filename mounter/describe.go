@@ -1,0 +1,18 @@
+package mounter
+
+import (
+	"errors"
+)
+
+// asked makes any failure an [Error] that says what was asked, keeping since when a call is in the way.
+func asked(err error, op, source, target string) error {
+	if err == nil {
+		return nil
+	}
+	described := &Error{Op: op, Source: source, Target: target, Err: err}
+	var stuck *Error
+	if errors.As(err, &stuck) {
+		described.Since, described.Err = stuck.Since, stuck.Err
+	}
+	return described
+}

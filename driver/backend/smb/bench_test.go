@@ -1,0 +1,91 @@
+package smb_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/smb"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+// bench is a backend on a fake kernel, with a NAS that accepts connections.
+type bench struct {
+	kernel   *mountertest.Kernel
+	backend  *smb.Backend
+	settings *settings.Settings
+	root     string
+
+	mu    sync.Mutex
+	dials []string
+	dial  func(ctx context.Context, address string) error
+	clock time.Time
+}
+
+// Current makes the bench a settings.Source.
+func (b *bench) Current() *settings.Settings { return b.settings }
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	kernel := mountertest.New(t)
+	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), clock: time.Now()}
+	b.dial = func(context.Context, string) error { return nil }
+	b.settings = &settings.Settings{
+		Defaults: settings.Initial(), Server: "nas", Credentials: "nas",
+		Shares: []settings.Share{{Name: "media", Device: "//nas/media", Credentials: "tv"}},
+	}
+	kernel.SetAddresses("nas", netip.MustParseAddr("192.168.1.100"))
+	store := credential.NewStore(kernel, "/var/lib/homelab-storage/credentials")
+	for _, name := range []string{"nas", "tv"} {
+		login := credential.Credentials{Username: "bob", Domain: "HOME", Password: mounter.NewSecret("canary")}
+		assert.NilError(t, store.Set(t.Context(), name, login))
+	}
+	b.backend = b.restart(store)
+	return b
+}
+
+// restart is a new process on the same kernel.
+func (b *bench) restart(store smb.Credentials) *smb.Backend {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return smb.New(smb.Options{
+		Mounter: b.kernel, Settings: b, Credentials: store, ShareRoot: b.root, Log: logrus.NewEntry(log),
+		Now: func() time.Time { b.mu.Lock(); defer b.mu.Unlock(); return b.clock },
+		Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
+			b.mu.Lock()
+			b.dials = append(b.dials, address)
+			dial := b.dial
+			b.mu.Unlock()
+			if err := dial(ctx, address); err != nil {
+				return nil, err
+			}
+			near, far := net.Pipe()
+			_ = far.Close()
+			return near, nil
+		},
+	})
+}
+
+func (b *bench) pass(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clock = b.clock.Add(d)
+}
+
+func volume(name, subdir string, options ...string) backend.Volume {
+	return backend.Volume{ID: "0123456789abcdef0123456789abcdef", Name: name, Location: backend.Location{
+		Kind: backend.CIFS, Device: "//nas/torrents", Credentials: "nas", Subdir: subdir, MountOptions: options, UID: 1000, GID: 1000, Mode: 0o770,
+	}}
+}

@@ -1,0 +1,25 @@
+// Package smb keeps volumes on SMB shares (DESIGN D9).
+//
+// # Shares and volumes
+//
+// A share is mounted once for all volumes with the same server, share, credentials, owner, modes and options: they have one
+// key, and the mount is at <share root>/<key> in the plugin's own namespace. Volumes are binds of its sub-directories, made
+// by the driver. Nothing is counted or stored: the mount table says which shares are mounted and used, and a share that no
+// bind has used for Defaults.ShareLinger is unmounted by [Backend.Run]. The credentials' name, not the password, is part of
+// the key: a volume with a wrong password can never ride on another one's mount.
+//
+// # What a request may say
+//
+// device=//server/share[/directory], or share= with a configured name or a share of SMB_SERVER; in o= the options of
+// mount.cifs(8). Each of them is kept for the kernel, becomes a field of the location (uid, gid, dir_mode, file_mode, ro,
+// credentials), has no meaning here and is dropped, or is refused with the reason: see rules.go and taken.go. Unless the
+// volume says otherwise a mount is hard, 3.1.1 and then 3.0, with port=445, nodfs, echo_interval=10 and mfsymlinks (FACTS 4).
+//
+// # Time
+//
+// The name is resolved by the host and port 445 is probed first (2 s, all addresses at once), because the kernel takes 5 to
+// 20 s to give up. One mount is in flight per key and per server; it goes on when its callers have given up, and a late
+// success is used by the next one. While it hangs, further calls are answered at once.
+//
+// Create makes the sub-directory; Stage never does. Remove leaves a share as it is.
+package smb

@@ -1,0 +1,109 @@
+package smb
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// sentence is what an error number of a share mount means (FACTS 4) and what to do. Words in braces are filled in.
+type sentence struct {
+	number syscall.Errno
+	away   bool
+	text   string
+}
+
+//nolint:gochecknoglobals // a constant table
+var sentences = []sentence{
+	{syscall.EACCES, false, "the server refused {login}: the user or password is wrong, or the user has no right on the share {name}. {repair}, and check the share's permissions"},
+	{syscall.EPERM, false, "the server refused {login}: it demands signing, encryption or another kind of login. Add o=seal or o=sec=..., or change the server's settings"},
+	{syscall.ENOENT, false, "the server {server} has no share {name}: check its name with `smbclient -L //{server}`"},
+	{syscall.ENXIO, false, "the server {server} has no share {name}: check its name with `smbclient -L //{server}`"},
+	{syscall.ECONNREFUSED, true, "the server {server} refuses connections: start its SMB service"},
+	{syscall.EHOSTUNREACH, true, "the server {server} cannot be reached: is it switched on, and is this node in its network?"},
+	{syscall.ENETUNREACH, true, "the server {server} cannot be reached: this node has no route to its network"},
+	{syscall.ETIMEDOUT, true, "the server {server} does not answer: it is off, or a firewall drops the connection"},
+	{syscall.EHOSTDOWN, true, "the server {server} accepted the connection and then said nothing: its SMB service hangs, restart it"},
+	{syscall.EAGAIN, true, "the connection to the server {server} was lost while it was being set up: try again"},
+	{syscall.ECONNRESET, true, "the connection to the server {server} was reset while it was being set up: look into the server's log"},
+	{syscall.ECONNABORTED, true, "the connection to the server {server} was broken while it was being set up: look into the server's log"},
+	{syscall.EOPNOTSUPP, false, "the server {server} speaks none of the dialects {versions}: enable SMB 3 on it, or name its dialect with o=vers=..."},
+	{syscall.EPROTONOSUPPORT, false, "the server {server} speaks none of the dialects {versions}: enable SMB 3 on it, or name its dialect with o=vers=..."},
+	{syscall.EINVAL, false, "the kernel refused an option or a dialect ({versions}): leave out options of o= that this kernel does not know; `dmesg` names them"},
+	{syscall.ENOKEY, false, "there is no key for {login}: the password expired, or Kerberos has no ticket on this host. {repair}"},
+	{syscall.EKEYEXPIRED, false, "the password of {login} expired: change it on the server. {repair}"},
+	{syscall.EKEYREVOKED, false, "the account of {login} is locked or disabled: enable it on the server"},
+	{syscall.EKEYREJECTED, false, "the server refused the key of {login}. {repair}"},
+	{syscall.ENODEV, false, "this node's kernel has no SMB client: install the module cifs (`modprobe cifs`)"},
+}
+
+// explain turns an error of the kernel into a sentence for a person.
+func (b *Backend) explain(s share, err error) error {
+	var known *backend.Failure
+	if errors.As(err, &known) {
+		return err
+	}
+	var stuck *mounter.Error
+	if (errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)) && errors.As(err, &stuck) {
+		return b.explainStuck(s, stuck.Since)
+	}
+	for _, row := range sentences {
+		if errors.Is(err, row.number) {
+			return &backend.Failure{Away: row.away, Err: err, Text: s.device + ": " + s.fill(row.text) + " (" + row.number.Error() + ")"}
+		}
+	}
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return &backend.Failure{Err: err, Text: fmt.Sprintf("%s cannot be used: %v; look into `dmesg` for the reason", s.device, number)}
+	}
+	return &backend.Failure{Err: err, Text: fmt.Sprintf("%s cannot be used: %v", s.device, err)}
+}
+
+// explainStuck says that the kernel has not answered.
+func (b *Backend) explainStuck(s share, since time.Time) error {
+	return &backend.Failure{Away: true, Err: mounter.ErrBusy, Text: fmt.Sprintf(
+		"%s: the server %s has not answered since %s: restart its SMB service or its machine; volumes on it work again by themselves then",
+		s.device, s.server, since.UTC().Format(time.RFC3339))}
+}
+
+// explainDirectory says what is wrong with the sub-directory.
+func (b *Backend) explainDirectory(s share, volume backend.Volume, err error) error {
+	full := s.device + "/" + volume.Location.Subdir
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf(
+			"the directory %s of volume %s does not exist any more: make it on the server, or remove the volume (docker volume rm %s) and create it again",
+			full, volume.Name, volume.Name)}
+	case errors.Is(err, directory.ErrLink), errors.Is(err, directory.ErrNotDirectory), errors.Is(err, directory.ErrSwapped), errors.Is(err, directory.ErrOtherFilesystem):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf("volume %s cannot use %s: %v; a volume's directory must be a real one", volume.Name, full, err)}
+	case errors.Is(err, syscall.EACCES):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf("%s: %s has no right to use or make the directory %q: change the share's permissions", s.device, s.login(), volume.Location.Subdir)}
+	}
+	return b.explain(s, err)
+}
+
+func (s *share) login() string {
+	if s.credentials == "" {
+		return "a guest"
+	}
+	return fmt.Sprintf("the user of the credentials %q", s.credentials)
+}
+
+func (s *share) fill(text string) string {
+	repair := "Repair them with `docker homelab credentials set " + s.credentials + "`"
+	switch {
+	case s.credentials == "":
+		repair = "Give the volume credentials"
+	case strings.HasPrefix(s.credentials, "volume-"):
+		repair = "They were written in the volume's options, of which the engine keeps the first it saw: remove the volume and create it again"
+	}
+	return strings.NewReplacer("{server}", s.server, "{name}", s.name, "{login}", s.login(),
+		"{versions}", strings.Join(s.versions, ", "), "{repair}", repair).Replace(text)
+}

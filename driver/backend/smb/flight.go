@@ -1,0 +1,197 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// Times of a mount in flight.
+const (
+	// mountLimit is how long a mount is left to the kernel: three times the default echo interval of 60 s (FACTS 4).
+	mountLimit = 200 * time.Second
+	// patience is when a mount in flight counts as stuck: later callers are answered at once. It is longer than the 20 s
+	// that the kernel needs to find a dead server and shorter than a caller's 25 s (DESIGN D10).
+	patience = 22 * time.Second
+	// serverPatience is the same for other shares of the server.
+	serverPatience = 8 * time.Second
+)
+
+// flight is a mount or unmount of one share that has not ended. It is independent of those who wait for it.
+type flight struct {
+	since time.Time
+	done  chan struct{} // closed at the end
+	err   error         // valid when done is closed
+}
+
+// ensure mounts the share unless it is mounted. Everybody who asks for one key meanwhile waits for the same mount.
+func (b *Backend) ensure(ctx context.Context, s share) error {
+	for range 4 { // a mount, and unmounts that came first
+		current := b.touch(s.key)
+		if current == nil {
+			mounted, err := b.mounted(ctx, s)
+			if mounted || err != nil {
+				return err
+			}
+			current = b.launch(ctx, s)
+		}
+		if err := b.wait(ctx, s, current); err != nil {
+			return err
+		}
+	}
+	return b.explain(s, fmt.Errorf("the mount table does not show the share at %s after it was mounted", s.target))
+}
+
+// touch marks a share as used now and gives the flight that is in the way.
+func (b *Backend) touch(key string) *flight {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.states[key]
+	known.used = b.now()
+	b.states[key] = known
+	return b.flights[key]
+}
+
+// mounted looks the share up in the mount table, which alone knows.
+func (b *Backend) mounted(ctx context.Context, s share) (bool, error) {
+	table, err := b.kernel.Table(ctx, mounter.Plugin)
+	if err != nil {
+		return false, fmt.Errorf("read the mount table: %w", err)
+	}
+	found := false
+	for _, mount := range table {
+		if mount.Target != s.target {
+			continue
+		}
+		if mount.FSType != "cifs" || !strings.EqualFold(strings.ReplaceAll(mount.Source, `\`, "/"), s.device) {
+			return false, fmt.Errorf("%s is mounted at %s, the place of %s: unmount it there", mount.Source, s.target, s.device)
+		}
+		found = true
+	}
+	return found, nil
+}
+
+// wait follows a flight until it ends or the caller's time does. One that has been up for long is not waited for.
+func (b *Backend) wait(ctx context.Context, s share, current *flight) error {
+	if time.Since(current.since) > patience && !ended(current) {
+		return b.explainStuck(s, current.since)
+	}
+	select {
+	case <-current.done:
+		return current.err
+	case <-ctx.Done():
+		return b.explainStuck(s, current.since)
+	}
+}
+
+func ended(f *flight) bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// launch starts a mount, or gives the flight that was first.
+func (b *Backend) launch(ctx context.Context, s share) *flight {
+	current, first := b.register(s.key)
+	if !first {
+		return current
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mountLimit)
+	go func() {
+		defer cancel()
+		b.land(s.key, current, b.fly(ctx, s, current))
+	}()
+	return current
+}
+
+func (b *Backend) register(key string) (current *flight, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if current := b.flights[key]; current != nil {
+		return current, false
+	}
+	current = &flight{since: time.Now(), done: make(chan struct{})}
+	b.flights[key] = current
+	return current, true
+}
+
+func (b *Backend) land(key string, current *flight, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	current.err = err
+	delete(b.flights, key)
+	close(current.done)
+}
+
+// fly mounts the share: one at a time per server, the newest dialect first.
+func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
+	if since, hangs := b.hanging(s.server); hangs {
+		return b.explainStuck(s, since)
+	}
+	unlock, err := b.servers.Lock(ctx, s.server)
+	if err != nil {
+		return b.explainStuck(s, own.since)
+	}
+	defer unlock()
+	b.occupy(s.server, own)
+	defer b.occupy(s.server, nil)
+
+	request := s.request("", "")
+	if s.credentials != "" {
+		found, err := b.credentials.Get(ctx, s.credentials)
+		if err != nil {
+			return err
+		}
+		request.User, request.Domain, request.Password = found.Username, found.Domain, found.Password
+	}
+	address, err := b.reach(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, version := range s.versions {
+		request.Options = s.request(version, address).Options
+		if err = b.kernel.MountShare(ctx, request); !refusesDialect(err) {
+			break
+		}
+	}
+	if err != nil {
+		return b.explain(s, err)
+	}
+	b.log.WithField("share", s.device).Info("share mounted")
+	return nil
+}
+
+// hanging says whether a mount from the server has been in flight for so long that waiting for its turn is pointless.
+func (b *Backend) hanging(server string) (time.Time, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	holder := b.active[server]
+	if holder == nil || time.Since(holder.since) < serverPatience {
+		return time.Time{}, false
+	}
+	return holder.since, true
+}
+
+func (b *Backend) occupy(server string, own *flight) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if own == nil {
+		delete(b.active, server)
+		return
+	}
+	b.active[server] = own
+}
+
+// refusesDialect says whether an older dialect may help. A server that does not speak the one asked for makes the kernel
+// say EOPNOTSUPP, or EINVAL and EPROTONOSUPPORT in some kernels.
+func refusesDialect(err error) bool {
+	return errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPROTONOSUPPORT)
+}

@@ -1,0 +1,235 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+)
+
+const inlineWarning = "user and password are written in the volume's options, where everybody who may use the engine reads them; better: `docker homelab credentials set NAME`, then credentials=NAME"
+
+// draft is a plan in the making.
+type draft struct {
+	request    backend.Request
+	plan       backend.Plan
+	options    []string
+	named      string // credentials by name, from o=
+	file       string // credentials file of the host, from o=
+	anonymous  bool
+	configured bool // the options being read are those of the configuration, which a volume's own override
+}
+
+func (d *draft) warn(format string, args ...any) {
+	d.plan.Warnings = append(d.plan.Warnings, fmt.Sprintf(format, args...))
+}
+
+// Plan completes and checks a request: which share, as whom, with which options. It asks neither the server nor the
+// network; it reads a credentials file of the host when o=credentials=/path names one.
+func (b *Backend) Plan(ctx context.Context, request backend.Request) (backend.Plan, error) {
+	current := b.settings.Current()
+	d := &draft{request: request, plan: backend.Plan{
+		Location: request.Location, Username: request.Username, Domain: request.Domain, Password: request.Password,
+	}}
+	fill(&d.plan.Location, current.Defaults.Mode)
+	var problems *multierror.Error
+	share, err := chooseShare(current, request)
+	problems = multierror.Append(problems, err...)
+	problems = multierror.Append(problems, d.place(share)...)
+	problems = multierror.Append(problems, d.read(share)...)
+	d.plan.Location.MountOptions = slices.DeleteFunc(d.options, func(option string) bool { return option == "vers=" })
+	if problems.ErrorOrNil() == nil { // who logs in can be told only when everything was understood
+		problems = multierror.Append(problems, b.login(ctx, d, share, current)...)
+	}
+	if err := problems.ErrorOrNil(); err != nil {
+		return backend.Plan{}, err
+	}
+	return d.plan, nil
+}
+
+// chosen is the share that a request means.
+type chosen struct {
+	source
+	configuration settings.Share // empty unless it is a named one
+}
+
+// chooseShare finds the share: device=//server/share, share=//server/share, a configured name, or SMB_SERVER's share.
+func chooseShare(current *settings.Settings, request backend.Request) (chosen, []error) {
+	what, text := "device", request.Device
+	if text == "" {
+		what, text = "share", request.Share
+	}
+	if text == "" {
+		return chosen{}, []error{fmt.Errorf("a share is missing: give device=//server/share[/directory] or share=<name>; %s", configuredShares(current))}
+	}
+	if what == "device" || strings.HasPrefix(text, "/") || strings.ContainsAny(text, `\:`) {
+		found, err := parseSource(what, text)
+		return chosen{source: found}, list(err)
+	}
+	return chooseNamed(current, text)
+}
+
+// chooseNamed finds share=name[/directory].
+func chooseNamed(current *settings.Settings, text string) (chosen, []error) {
+	name, below, _ := strings.Cut(text, "/")
+	if share, ok := current.ShareNamed(name); ok {
+		found, err := parseSource("the configuration's share "+name+": device", share.Device)
+		if err != nil {
+			return chosen{}, list(err)
+		}
+		found.subdir, err = join(found.subdir, below)
+		return chosen{source: found, configuration: share}, list(err)
+	}
+	if current.Server == "" {
+		return chosen{}, list(fmt.Errorf("share=%q: %w: %s; write share=//server/%s, or set SMB_SERVER", text, backend.ErrNotConfigured, configuredShares(current), text))
+	}
+	found, err := parseSource("share", "//"+current.Server+"/"+text)
+	return chosen{source: found}, list(err)
+}
+
+func configuredShares(current *settings.Settings) string {
+	var names []string
+	for _, share := range current.Shares {
+		names = append(names, share.Name)
+	}
+	if len(names) == 0 {
+		return "no share is configured by name"
+	}
+	return "the configured shares are " + strings.Join(names, ", ")
+}
+
+// place sets device and directory.
+func (d *draft) place(share chosen) []error {
+	if d.plan.Location.Pool != "" {
+		return list(fmt.Errorf("option pool=%q is for OCFS2; a volume on a share has none", d.plan.Location.Pool))
+	}
+	subdir, err := join(share.subdir, d.plan.Location.Subdir)
+	if err != nil {
+		return list(fmt.Errorf("option subdir=%q %w", d.plan.Location.Subdir, err))
+	}
+	d.plan.Location.Device, d.plan.Location.Subdir = share.device(), subdir
+	return nil
+}
+
+func join(above, below string) (string, error) {
+	clean, err := directory.Clean(below)
+	if err != nil {
+		return "", err
+	}
+	return directory.Clean(strings.Trim(above+"/"+clean, "/"))
+}
+
+// read takes the options of the configuration, then those of the volume, which win.
+func (d *draft) read(share chosen) []error {
+	d.configured = true
+	var problems []error
+	for _, option := range share.configuration.Options {
+		for _, err := range d.take(mountoption.Split(option)) {
+			problems = append(problems, fmt.Errorf("the configuration's share %s: %w", share.configuration.Name, err))
+		}
+	}
+	d.configured = false
+	return append(problems, d.take(mountoption.Split(d.request.Options))...)
+}
+
+// login decides who logs in: the volume's own user or credentials, else those of the share, else SMB_CREDENTIALS.
+func (b *Backend) login(ctx context.Context, d *draft, share chosen, current *settings.Settings) []error {
+	given := d.given()
+	if len(given) > 1 {
+		return list(fmt.Errorf("%s contradict each other: each says who logs in; write one of them", strings.Join(given, " and ")))
+	}
+	location := &d.plan.Location
+	switch {
+	case d.anonymous:
+		location.Credentials = ""
+	case d.file != "":
+		return list(b.readFile(ctx, d))
+	case d.plan.Username != "" || !d.plan.Password.IsZero():
+		return list(d.inline())
+	case d.named != "":
+		location.Credentials = d.named
+	case location.Credentials == "" && share.configuration.Credentials != "":
+		location.Credentials = share.configuration.Credentials
+	case location.Credentials == "":
+		location.Credentials = current.Credentials
+	}
+	if location.Credentials == "" && !d.anonymous {
+		return list(errors.New("nobody logs in: give credentials=<name> (`docker homelab credentials set`), set SMB_CREDENTIALS, or write o=guest for a share without login"))
+	}
+	if location.Credentials != "" {
+		return list(credential.CheckName(location.Credentials))
+	}
+	return nil
+}
+
+// given are the ways in which the volume itself says who logs in.
+func (d *draft) given() []string {
+	var ways []string
+	for _, way := range []struct {
+		set  bool
+		name string
+	}{
+		{d.request.Explicit["credentials"] && d.plan.Location.Credentials != d.named, "option credentials"},
+		{d.named != "" || d.file != "", "o=credentials"},
+		{d.plan.Username != "" || !d.plan.Password.IsZero(), "username and password"},
+		{d.anonymous, "guest"},
+	} {
+		if way.set {
+			ways = append(ways, way.name)
+		}
+	}
+	return ways
+}
+
+// inline checks a user that is written in the options.
+func (d *draft) inline() error {
+	found := credential.Credentials{Username: d.plan.Username, Domain: d.plan.Domain, Password: d.plan.Password}
+	switch {
+	case found.Password.IsZero():
+		return fmt.Errorf("username=%q has no password: add password=..., or write o=guest for a share without login", found.Username)
+	case found.Username == "":
+		return errors.New("a password is given without username")
+	}
+	d.warn(inlineWarning)
+	d.plan.Location.Credentials = ""
+	return found.Check()
+}
+
+// readFile reads the credentials file of o=, which the kernel would ignore.
+func (b *Backend) readFile(ctx context.Context, d *draft) error {
+	var found credential.Credentials
+	err := b.kernel.Do(ctx, "credentials file", func() (err error) {
+		found, err = credential.ReadFile(b.kernel.HostPath(d.file), d.file)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("o: option credentials=%q: there is no such file on this node", d.file)
+	}
+	if err != nil {
+		return fmt.Errorf("o: option credentials: %w", err)
+	}
+	d.plan.Username, d.plan.Password = found.Username, found.Password
+	if found.Domain != "" {
+		d.plan.Domain = found.Domain
+	}
+	d.plan.Location.Credentials = ""
+	d.warn("o: option credentials: the file %s was read now and is kept with the volume; later changes of it do not count", d.file)
+	return nil
+}
+
+func list(err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}

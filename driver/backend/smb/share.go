@@ -1,0 +1,115 @@
+package smb
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// defaults are the options of a share mount that a volume may override (FACTS 4): nodfs and port keep the kernel from
+// asking other servers and port 139, echo_interval finds a lost server within 36 s, hard loses no writes.
+//
+//nolint:gochecknoglobals // a constant table
+var defaults = []string{"port=445", "nodfs", "echo_interval=10", "mfsymlinks", "hard"}
+
+// dialects are tried in this order when the volume names none.
+//
+//nolint:gochecknoglobals // a constant table
+var dialects = []string{"3.1.1", "3.0"}
+
+// share is one share mount: what all volumes on it have in common.
+type share struct {
+	server, name string
+	device       string // //server/share
+	credentials  string
+	options      []string // complete but for dialect and address
+	versions     []string
+	address      string // given by the volume, or ""
+	port         string
+	key, target  string
+}
+
+// newShare derives the share mount of a location, which is checked again: records are hostile input.
+func newShare(root string, location backend.Location) (share, error) {
+	parsed, err := parseSource("device", location.Device)
+	if err == nil && (parsed.subdir != "" || !directory.IsClean(location.Subdir)) {
+		err = fmt.Errorf("subdir=%q is no clean relative directory", location.Subdir)
+	}
+	d := &draft{}
+	for _, option := range location.MountOptions {
+		if problems := d.take(mountoption.Split(option)); err == nil && len(problems) > 0 {
+			err = problems[0]
+		}
+	}
+	if err != nil {
+		return share{}, fmt.Errorf("the volume's record is not usable: %w", err)
+	}
+	s := share{
+		server: parsed.server, name: parsed.share, device: parsed.device(), credentials: location.Credentials, versions: dialects, port: "445",
+	}
+	s.choose(slices.Concat(defaults, location.MountOptions))
+	s.options = append(s.options, ownership(location)...)
+	s.key = s.hash()
+	s.target = path.Join(root, s.key)
+	return s, nil
+}
+
+// choose sorts the options out; later ones win.
+func (s *share) choose(options []string) {
+	for _, option := range options {
+		name, value, _ := strings.Cut(option, "=")
+		switch name {
+		case "vers":
+			s.versions = []string{value}
+			continue
+		case "ip":
+			s.address = value
+			continue
+		case "port":
+			s.port = value
+		}
+		s.options = keep(s.options, option)
+	}
+}
+
+// ownership are the options that give every file of the share one owner and one mode.
+func ownership(location backend.Location) []string {
+	fileMode := location.FileMode
+	if fileMode == 0 {
+		fileMode = location.Mode &^ 0o111
+	}
+	return []string{
+		fmt.Sprintf("uid=%d", location.UID), fmt.Sprintf("gid=%d", location.GID),
+		"dir_mode=" + chmod(location.Mode), "file_mode=" + chmod(fileMode),
+	}
+}
+
+func chmod(mode fs.FileMode) string { return fmt.Sprintf("%#o", uint32(mode&0o7777)) }
+
+// hash is the key: 64 bits of the SHA-256 of all that must be equal. Server and share are compared without case, as SMB
+// does.
+func (s *share) hash() string {
+	parts := []string{strings.ToLower(s.device), s.credentials, s.address, strings.Join(s.versions, " ")}
+	options := slices.Sorted(slices.Values(s.options))
+	sum := sha256.Sum256([]byte(strings.Join(append(parts, options...), "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// request is what the kernel is asked for, with one dialect and address.
+func (s *share) request(version, address string) mounter.Share {
+	request := mounter.Share{Source: s.device, Target: s.target}
+	for _, option := range slices.Concat([]string{"ip=" + address, "vers=" + version}, s.options) {
+		name, value, valued := strings.Cut(option, "=")
+		request.Options = append(request.Options, mounter.Option{Name: name, Value: value, Flag: !valued})
+	}
+	return request
+}

@@ -25,6 +25,8 @@ var (
 	ErrGone = errors.New("the volume was removed")
 	// ErrInvalid says that a record breaks the rules of [ParseRecord].
 	ErrInvalid = errors.New("not a valid record")
+	// ErrDamaged says that a record of the name was set aside; a new volume of the name would hide it.
+	ErrDamaged = errors.New("the record of the name is damaged")
 )
 
 // Doer runs file work that may hang, in a thread of its own. mounter.Mounter is one.

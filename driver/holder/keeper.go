@@ -2,6 +2,11 @@ package holder
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -43,23 +48,131 @@ type Options struct {
 	Shared, Local []durable.Option
 }
 
-// JoinResult is a hold that was joined.
-type JoinResult struct {
-	Record Record
-	Waited time.Duration
-	// TakenOver are the holders of dead or rebooted nodes that the join removed.
-	TakenOver []Holder
-	// Again says that the volume was held by this plugin already.
-	Again bool
+// defaultPoll is how often a waiting Join looks at the record: a look costs an open and a read, and is 2 % of LEASE_WAIT.
+const defaultPoll = 500 * time.Millisecond
+
+// Keeper joins and releases holds for one node. Its methods may be called at once from several goroutines.
+type Keeper struct {
+	options Options
+	state   *durable.Dir
+
+	// mu guards the fields below, for memory work only; pending files are written under it because they are on the node.
+	mu      sync.Mutex
+	pending map[string]pending // by file name
 }
 
-// HeldError says that another node has a directory and that the time to wait for it is over.
-type HeldError struct {
-	Directory Directory
-	Mode      Mode   // what was asked
-	Holder    Holder // who is in the way, the first of them
-	Wait      time.Duration
+// New opens a keeper and reads the releases that are not finished.
+func New(ctx context.Context, options Options) (*Keeper, error) {
+	switch {
+	case options.Kernel == nil || options.Log == nil || options.Wait == nil:
+		return nil, errors.New("a keeper of holds needs a Kernel, a Log and a Wait")
+	case options.Node == "" || strings.ContainsAny(options.Node, "/\x00") || options.Node == "." || options.Node == "..":
+		return nil, fmt.Errorf("the node's name %q cannot name a file; set NODE_NAME", options.Node)
+	}
+	if options.Poll == 0 {
+		options.Poll = defaultPoll
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	given := append([]durable.Option{durable.MakeAll(), durable.WithSweep(time.Hour, options.Now)}, options.Local...)
+	state, err := durable.Open(options.State, given...)
+	if err != nil {
+		return nil, fmt.Errorf("open the state of the holds: %w", err)
+	}
+	keeper := &Keeper{options: options, state: state, pending: map[string]pending{}}
+	if err := errors.Join(keeper.identify(), keeper.loadPending()); err != nil {
+		return nil, errors.Join(err, state.Close())
+	}
+	return keeper, nil
 }
 
-// Error says who has it, since when, and what to do.
-func (e *HeldError) Error() string { return "held" }
+// Close gives the state folder back. Nothing is lost without it.
+func (k *Keeper) Close() error { return k.state.Close() }
+
+// Own says whether a holder is this plugin in this boot.
+func (k *Keeper) Own(holder Holder) bool {
+	return holder.Name == k.options.Node && holder.Boot == k.options.Kernel.BootID() && holder.Instance == k.options.Instance
+}
+
+// do runs file work on a directory's folder, on a disposable thread: one key each, so that a directory whose recovery
+// hangs holds up no other.
+func (k *Keeper) do(ctx context.Context, directory Directory, work func() error) error {
+	key := "holder " + directory.Pool.UUID + " " + backend.DirectoryKey(directory.Subdir)
+	return k.options.Kernel.Do(ctx, key, work)
+}
+
+// folder is a directory's folder below the private one.
+func folder(subdir string) string { return backend.HoldersFolder + "/" + backend.DirectoryKey(subdir) }
+
+func recordFile(subdir string) string { return folder(subdir) + "/record.json" }
+func lockFile(subdir string) string   { return folder(subdir) + "/lock" }
+
+// inPool opens a pool's private folder for one piece of work. It is not kept open: that would keep the pool mounted.
+func (k *Keeper) inPool(pool backend.Pool, work func(*durable.Dir) error) error {
+	dir, err := durable.Open(pool.Private, k.options.Shared...)
+	if err != nil {
+		return fmt.Errorf("the private folder of pool %s cannot be opened: %w; is the pool mounted?", pool.Name, err)
+	}
+	return errors.Join(work(dir), dir.Close())
+}
+
+// makeTries bounds how often a folder that somebody forgets at the same time is made again.
+const makeTries = 3
+
+// locked runs work under the lock of a directory. Whoever waited so long that its caller has given up changes nothing.
+func (k *Keeper) locked(ctx context.Context, directory Directory, work func(*durable.Dir) error) error {
+	return k.inPool(directory.Pool, func(dir *durable.Dir) error {
+		lock, err := lockFolder(ctx, dir, directory.Subdir)
+		if err != nil {
+			return err
+		}
+		if err = ctx.Err(); err == nil {
+			err = work(dir)
+		}
+		return errors.Join(err, lock.Unlock())
+	})
+}
+
+func lockFolder(ctx context.Context, dir *durable.Dir, subdir string) (*durable.Lock, error) {
+	var lock *durable.Lock
+	err := fs.ErrNotExist
+	for try := 0; try < makeTries && errors.Is(err, fs.ErrNotExist); try++ {
+		if err = dir.MkdirAll(folder(subdir)); err == nil {
+			lock, err = dir.Lock(ctx, lockFile(subdir))
+		}
+	}
+	return lock, err
+}
+
+// read reads the record of a directory. One that nobody ever held is empty.
+func read(dir *durable.Dir, directory Directory) (Record, error) {
+	data, err := dir.Read(recordFile(directory.Subdir), MaxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{Version: Version, Subdir: directory.Subdir}, nil
+	}
+	var record Record
+	if err == nil {
+		record, err = parseRecord(directory.Subdir, data)
+	}
+	if err != nil && (errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNotRegular)) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if errors.Is(err, ErrDamaged) {
+		return Record{}, fmt.Errorf("directory %q of pool %s is given to no node: %w. Stop every container that uses it, on all nodes, "+
+			"then \"docker homelab holder break --force\" sets the record aside", directory.Subdir, directory.Pool.Name, err)
+	}
+	return record, err
+}
+
+// write makes a changed record durable: two fsyncs.
+func write(dir *durable.Dir, record *Record) error {
+	text, err := record.encode()
+	if err != nil {
+		return err
+	}
+	return dir.Write(recordFile(record.Subdir), text)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -61,6 +62,9 @@ func (d *Dir) tryLock(name string) (lock *Lock, current bool, err error) {
 		return nil, false, errors.Join(err, file.Close())
 	}
 	named, err := d.root.Lstat(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, false, errors.Join(err, file.Close())
+	}
 	return &Lock{file: file}, err == nil && os.SameFile(mine, named), nil
 }
 

@@ -1,0 +1,190 @@
+package holder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+)
+
+// Break removes a node's hold. It is refused with an error that matches [ErrLive] while the node is not proven to be gone,
+// unless force is set: the operator has then made sure that nothing on that node uses the directory. With force a damaged
+// record is set aside, whoever is asked for.
+func (k *Keeper) Break(ctx context.Context, directory Directory, node string, force bool) error {
+	if err := directory.validate(); err != nil {
+		return err
+	}
+	err := k.do(ctx, directory, func() error {
+		return k.locked(ctx, directory, func(dir *durable.Dir) error { return k.breakLocked(dir, directory, node, force) })
+	})
+	if err != nil {
+		return fmt.Errorf("break the hold of node %s on directory %q of pool %s: %w", node, directory.Subdir, directory.Pool.Name, err)
+	}
+	k.options.Log.WithField("pool", directory.Pool.Name).WithField("subdir", directory.Subdir).WithField("node", node).
+		WithField("force", force).Warn("a hold was broken")
+	return nil
+}
+
+func (k *Keeper) breakLocked(dir *durable.Dir, directory Directory, node string, force bool) error {
+	record, err := read(dir, directory)
+	if errors.Is(err, ErrDamaged) && force {
+		return setAside(dir, directory.Subdir)
+	}
+	if err != nil {
+		return err
+	}
+	now, err := k.look(directory.Pool, dir)
+	if err != nil && !force {
+		return err
+	}
+	kept := make([]Holder, 0, len(record.Holders))
+	for _, holder := range record.Holders {
+		if holder.Name != node {
+			kept = append(kept, holder)
+			continue
+		}
+		if !force && !now.stale(&holder) && (now.ours(&holder) || !now.gone(&holder)) {
+			return fmt.Errorf("%w: it has it since %s with the volumes %s. Stop the containers that use them on node %s and the hold goes by "+
+				"itself; if you made sure that nothing there can write, use --force", ErrLive,
+				holder.Since.UTC().Format("2006-01-02 15:04:05 UTC"), volumes(&holder), node)
+		}
+	}
+	if len(kept) == len(record.Holders) {
+		return fmt.Errorf("it has none; \"docker homelab holder show %s %s\" says who has", directory.Pool.Name, directory.Subdir)
+	}
+	record.Holders = kept
+	return write(dir, &record)
+}
+
+func volumes(holder *Holder) string {
+	names := make([]string, len(holder.Uses))
+	for at, use := range holder.Uses {
+		names[at] = use.Volume
+	}
+	return strings.Join(names, ", ")
+}
+
+// setAside renames a damaged record, so that a person can still read it.
+func setAside(dir *durable.Dir, subdir string) error {
+	for number := 1; ; number++ {
+		name := fmt.Sprintf("%s/damaged-record.json.%d", folder(subdir), number)
+		has, err := dir.Exists(name)
+		if err != nil {
+			return err
+		}
+		if !has {
+			return dir.Rename(recordFile(subdir), name)
+		}
+	}
+}
+
+// Show returns the record of one directory; one that nobody ever held has no holders.
+func (k *Keeper) Show(ctx context.Context, directory Directory) (Record, error) {
+	if err := directory.validate(); err != nil {
+		return Record{}, err
+	}
+	var record Record
+	err := k.do(ctx, directory, func() error {
+		return k.inPool(directory.Pool, func(dir *durable.Dir) error {
+			var err error
+			record, err = read(dir, directory)
+			return err
+		})
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	return record, nil
+}
+
+// List returns the records of a pool that have holders, sorted by directory. Those that can be read are returned with the
+// errors of the others.
+func (k *Keeper) List(ctx context.Context, pool backend.Pool) ([]Record, error) {
+	var records []Record
+	var problems error
+	err := k.options.Kernel.Do(ctx, "holders of "+pool.UUID, func() error {
+		return k.inPool(pool, func(dir *durable.Dir) error {
+			records, problems = list(dir, pool)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the holds of pool %s: %w", pool.Name, err)
+	}
+	return records, problems
+}
+
+func list(dir *durable.Dir, pool backend.Pool) ([]Record, error) {
+	entries, err := dir.List(backend.HoldersFolder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var records []Record
+	var problems []error
+	for _, entry := range entries {
+		file := backend.HoldersFolder + "/" + entry.Name() + "/record.json"
+		data, err := dir.Read(file, MaxRecord)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var record Record
+		if err == nil {
+			record, err = parseRecord("", data)
+		}
+		if err == nil && backend.DirectoryKey(record.Subdir) != entry.Name() {
+			err = fmt.Errorf("%w: directory %q does not belong into %s", ErrDamaged, record.Subdir, entry.Name())
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s of pool %s: %w", file, pool.Name, err))
+			continue
+		}
+		if len(record.Holders) > 0 {
+			records = append(records, record)
+		}
+	}
+	slices.SortFunc(records, func(a, b Record) int { return cmp.Compare(a.Subdir, b.Subdir) })
+	return records, errors.Join(problems...)
+}
+
+// Forget removes the folder of a directory that nobody holds and that has no mark: its last volume was removed. A folder
+// that is still needed is left, without an error.
+func (k *Keeper) Forget(ctx context.Context, directory Directory) error {
+	if err := directory.validate(); err != nil {
+		return err
+	}
+	err := k.do(ctx, directory, func() error {
+		return k.locked(ctx, directory, func(dir *durable.Dir) error { return forget(dir, directory) })
+	})
+	if err != nil {
+		return fmt.Errorf("forget the holder record of directory %q of pool %s: %w", directory.Subdir, directory.Pool.Name, err)
+	}
+	return nil
+}
+
+func forget(dir *durable.Dir, directory Directory) error {
+	record, err := read(dir, directory)
+	if err != nil || len(record.Holders) > 0 {
+		return err
+	}
+	entries, err := dir.List(folder(directory.Subdir))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != "record.json" && name != "lock" {
+			return nil // a mark, or a damaged record that nobody has looked at
+		}
+	}
+	for _, file := range []string{recordFile(directory.Subdir), lockFile(directory.Subdir)} {
+		if err := dir.Unlink(file); err != nil {
+			return err
+		}
+	}
+	return dir.Remove(folder(directory.Subdir))
+}

@@ -124,7 +124,8 @@ admin --mode target --op bind --initiator-address ALL
 
 // sambaConfig keeps every file of smbd in the lab's folder.
 func (n *NAS) sambaConfig(log string) string {
-	config := strings.NewReplacer("FOLDER", n.folder, "LOG", log).Replace(`[global]
+	var config strings.Builder
+	_, _ = strings.NewReplacer("FOLDER", n.folder, "LOG", log).WriteString(&config, `[global]
 server role = standalone server
 workgroup = LAB
 netbios name = NAS
@@ -149,8 +150,8 @@ printcap name = /dev/null
 disable spoolss = yes
 `)
 	for _, share := range n.Shares() {
-		config += fmt.Sprintf("[%s]\npath = %s\nread only = no\nvalid users = %s\nforce user = root\n",
+		fmt.Fprintf(&config, "[%s]\npath = %s\nread only = no\nvalid users = %s\nforce user = root\n",
 			share, n.Share(share), n.Username())
 	}
-	return config
+	return config.String()
 }

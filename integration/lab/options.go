@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,18 +67,18 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Log == nil {
 		logger := logrus.New()
-		logger.SetLevel(logrus.PanicLevel)
+		logger.SetOutput(io.Discard)
 		o.Log = logrus.NewEntry(logger)
 	}
 	var err error
 	if o.Module == "" {
-		o.Module, err = findModule()
+		o.Module, err = Module()
 	}
 	return o, err
 }
 
-// findModule looks for go.mod in the current folder and above.
-func findModule() (string, error) {
+// Module looks for go.mod in the current folder and above.
+func Module() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", err

@@ -59,7 +59,7 @@ func openRun(folder, kept string) (*run, bool, error) {
 	if err != nil {
 		return nil, false, errors.Join(err, root.Close())
 	}
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // G115: a file descriptor fits
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, false, errors.Join(lock.Close(), root.Close())
 	}
@@ -98,7 +98,7 @@ func (r *run) path(parts ...string) string {
 
 // keepLogs copies the logs to the folder of that name and returns its path.
 func (r *run) keepLogs(name string) (string, error) {
-	if err := os.MkdirAll(r.kept, 0o755); err != nil { //nolint:gosec // G301: for people to read
+	if err := os.MkdirAll(r.kept, 0o755); err != nil {
 		return "", err
 	}
 	kept, err := os.OpenRoot(r.kept)

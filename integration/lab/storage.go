@@ -47,14 +47,14 @@ func (n *Node) FormatPool(ctx context.Context, lun string) error {
 func (n *Node) StartO2CB(ctx context.Context, threshold int) error {
 	_, err := n.Output(ctx, fmt.Sprintf(`set -e
 modprobe -a configfs ocfs2_stack_o2cb ocfs2_dlmfs ocfs2
-mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
 o2cb register-cluster lab
 cd /sys/kernel/config/cluster/lab
 echo %d >heartbeat/dead_threshold
 echo 5000 >idle_timeout_ms
 echo 1000 >keepalive_delay_ms
 mkdir -p /dlm
-mountpoint -q /dlm || mount -t ocfs2_dlmfs ocfs2_dlmfs /dlm`, threshold))
+mountpoint -q /dlm || mount -t ocfs2_dlmfs none /dlm`, threshold))
 	return err
 }
 
@@ -68,13 +68,13 @@ func (n *Node) MountPool(ctx context.Context, lun, path string) error {
 
 // MountShare mounts a share with the kernel's SMB client. Options are added to the defaults.
 func (n *Node) MountShare(ctx context.Context, share, path string, options ...string) error {
-	const credentials = "/run/lab/credentials"
+	const file = "/run/lab/smb"
 	nas := n.lab.nas
 	secret := fmt.Sprintf("username=%s\npassword=%s\n", nas.Username(), nas.Password())
-	if err := n.Put(ctx, strings.NewReader(secret), credentials, 0o600); err != nil {
+	if err := n.Put(ctx, strings.NewReader(secret), file, 0o600); err != nil {
 		return err
 	}
-	all := strings.Join(append([]string{"credentials=" + credentials, "vers=3.1.1", "hard"}, options...), ",")
+	all := strings.Join(append([]string{"credentials=" + file, "vers=3.1.1", "hard"}, options...), ",")
 	_, err := n.Output(ctx, fmt.Sprintf("mkdir -p %[3]s && mount -t cifs -o %[4]s //%[1]s/%[2]s %[3]s",
 		nas.Server(), share, machine.Quote(path), machine.Quote(all)))
 	return err

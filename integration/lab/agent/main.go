@@ -28,7 +28,7 @@ func main() {
 	log := logrus.NewEntry(logrus.New())
 	if err := run(*port, log); err != nil {
 		log.WithError(err).Error("agent failed")
-		os.Exit(1) //nolint:forbidigo // this is main
+		os.Exit(1)
 	}
 }
 

@@ -37,7 +37,7 @@ type Box struct {
 // prepare makes the namespaces usable: private mounts, its own /proc and, in a box with its own
 // network, its own /run, where daemons put their sockets under fixed names.
 const (
-	prepare        = `mount --make-rprivate / && mount -t proc proc /proc`
+	prepare        = `mount --make-rprivate / && mount -t proc none /proc`
 	prepareNetwork = prepare + ` && mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/lab && ip link set lo up`
 )
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/homelab-storage/homelab-storage/integration/lab/box"
 	"github.com/homelab-storage/homelab-storage/integration/lab/machine"
@@ -63,12 +64,12 @@ func (b *builder) script(ctx context.Context, in *box.Box, name string, argument
 	if err != nil {
 		return err
 	}
-	line := "nice sh -s --"
+	words := []string{"nice sh -s --"}
 	for _, argument := range arguments {
-		line += " " + machine.Quote(argument)
+		words = append(words, machine.Quote(argument))
 	}
 	var output bytes.Buffer
-	code, err := in.Run(ctx, remote.Command{Script: line, Stdin: bytes.NewReader(text), Stdout: &output, Stderr: &output})
+	code, err := in.Run(ctx, remote.Command{Script: strings.Join(words, " "), Stdin: bytes.NewReader(text), Stdout: &output, Stderr: &output})
 	if err == nil && code != 0 {
 		err = fmt.Errorf("exit code %d", code)
 	}

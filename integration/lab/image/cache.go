@@ -24,7 +24,7 @@ const lockPoll = 200 * time.Millisecond
 
 // openCache opens the folder and waits for its lock.
 func openCache(ctx context.Context, folder string) (*cache, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // G301: nothing secret is in it
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(folder)
@@ -122,5 +122,5 @@ func share(image string) (*os.File, error) {
 
 // flock tries to lock without waiting.
 func flock(file *os.File, how int) error {
-	return syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB) //nolint:gosec // G115: a file descriptor fits
+	return syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
 }

@@ -132,7 +132,7 @@ func (b *builder) image(ctx context.Context, out, treeKey string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(guest) //nolint:errcheck,forbidigo // a temporary folder of our own
+	defer os.RemoveAll(guest) //nolint:errcheck // a temporary folder of our own
 	b.Log.Info("making the lab's disk")
 	return b.inBox(ctx, false, func(in *box.Box) error {
 		if err := b.script(ctx, in, "build/image.sh", tree, out, b.agent, guest); err != nil {

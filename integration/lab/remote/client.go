@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -74,7 +75,12 @@ func (c *Client) Run(ctx context.Context, command Command) (int, error) {
 	if command.Stdin == nil {
 		command.Stdin = strings.NewReader("")
 	}
-	go func() { _ = sendInput(stream, command.Stdin) }() // a broken stream shows in receive
+	go func() {
+		if sendInput(stream, command.Stdin) != nil {
+			// A broken reader ends the input; a broken stream shows in receive.
+			_ = writeFrame(stream, frameInput, nil)
+		}
+	}()
 	done, err := receive(stream, orDiscard(command.Stdout), orDiscard(command.Stderr))
 	if err != nil {
 		return -1, causeOr(ctx, err)
@@ -158,6 +164,7 @@ func (c *Client) request(ctx context.Context, req request) (net.Conn, func(), er
 	return stream, release, nil
 }
 
+// sendInput sends what input holds. When reading fails, the end of input is not sent.
 func sendInput(stream io.Writer, input io.Reader) error {
 	chunk := make([]byte, chunkSize)
 	for {
@@ -167,8 +174,11 @@ func sendInput(stream io.Writer, input io.Reader) error {
 				return err
 			}
 		}
-		if err != nil {
+		if errors.Is(err, io.EOF) {
 			return writeFrame(stream, frameInput, nil)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

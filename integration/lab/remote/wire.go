@@ -62,7 +62,7 @@ func (s status) err() error {
 func writeFrame(w io.Writer, kind byte, payload []byte) error {
 	frame := make([]byte, headerSize, headerSize+len(payload))
 	frame[0] = kind
-	binary.BigEndian.PutUint32(frame[1:], uint32(len(payload))) //nolint:gosec // G115: callers send chunks and requests far below 4 GiB
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(payload)))
 	_, err := w.Write(append(frame, payload...))
 	return err
 }

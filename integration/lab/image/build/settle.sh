@@ -1,10 +1,14 @@
+#!/bin/bash
 # settle.sh IMAGE: runs once in a guest booted from the new disk. Gives Docker its first start,
 # imports the stand-in image, and powers off with a clean file system.
 set -eu
 dockerd >/tmp/dockerd.log 2>&1 &
 daemon=$!
 until docker info >/dev/null 2>&1; do
-	kill -0 $daemon || { cat /tmp/dockerd.log; exit 1; }
+	kill -0 $daemon || {
+		cat /tmp/dockerd.log
+		exit 1
+	}
 	sleep 0.2
 done
 

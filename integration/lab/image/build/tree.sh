@@ -5,6 +5,8 @@
 set -eu
 dir=$1 suite=$2 packages=$3
 
+# mmdebstrap runs it with the new system's folder as $1.
+# shellcheck disable=SC2016
 fetch_kernel='set -eu
 kernel=$(chroot "$1" apt-cache depends linux-image-amd64 | sed -n "s/^ *Depends: \(linux-image-[^ ]*\)$/\1/p" | head -n 1)
 chroot "$1" sh -c "cd /tmp && apt-get -q download $kernel"

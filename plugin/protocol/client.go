@@ -1,0 +1,102 @@
+package protocol
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/docker/go-plugins-helpers/sdk"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+)
+
+// Client makes the operator's calls. Its methods are those of [Administration].
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient makes a client of the plugin behind a socket; it connects with the first call.
+func NewClient(socket string) *Client {
+	var dialer net.Dialer
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: adminLimit + time.Minute}}
+}
+
+// Health asks for the plugin's state.
+func (c *Client) Health(ctx context.Context) (driver.Health, error) {
+	return ask[driver.Health](ctx, c, "Status", none{})
+}
+
+// TrashList lists removed data; entries may come with an error that says which pools are missing.
+func (c *Client) TrashList(ctx context.Context, pool string) ([]driver.TrashEntry, error) {
+	return ask[[]driver.TrashEntry](ctx, c, "TrashList", poolRequest{pool})
+}
+
+// TrashRestore makes a volume of removed data.
+func (c *Client) TrashRestore(ctx context.Context, id, name string) error {
+	_, err := ask[none](ctx, c, "TrashRestore", restoreRequest{id, name})
+	return err
+}
+
+// TrashEmpty deletes removed data for good and returns how many entries.
+func (c *Client) TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error) {
+	return ask[int](ctx, c, "TrashEmpty", emptyRequest{pool, id, olderThan})
+}
+
+// Holders lists who uses which directory.
+func (c *Client) Holders(ctx context.Context, pool string) ([]driver.HolderRecord, error) {
+	return ask[[]driver.HolderRecord](ctx, c, "Holders", poolRequest{pool})
+}
+
+// HolderBreak takes a hold away from a node.
+func (c *Client) HolderBreak(ctx context.Context, volume, node string, force bool) error {
+	_, err := ask[none](ctx, c, "HolderBreak", breakRequest{volume, node, force})
+	return err
+}
+
+// CatalogAdopt takes the catalog on the pool as the right one and returns the volumes that only this node knew.
+func (c *Client) CatalogAdopt(ctx context.Context) ([]string, error) {
+	return ask[[]string](ctx, c, "CatalogAdopt", none{})
+}
+
+// CatalogRestore writes this node's records onto the pool and returns how many.
+func (c *Client) CatalogRestore(ctx context.Context) (int, error) {
+	return ask[int](ctx, c, "CatalogRestore", none{})
+}
+
+// ask makes one call. A result may come with an error.
+func ask[R any](ctx context.Context, c *Client, name string, question any) (result R, err error) {
+	body, err := json.Marshal(question)
+	if err != nil {
+		return result, fmt.Errorf("asking for %s: %w", name, err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://plugin/"+adminPrefix+name, bytes.NewReader(body))
+	if err != nil {
+		return result, fmt.Errorf("asking for %s: %w", name, err)
+	}
+	request.Header.Set("Content-Type", sdk.DefaultContentTypeV1_1)
+	response, err := c.http.Do(request)
+	if err != nil {
+		return result, fmt.Errorf("the plugin behind %s does not answer: %w", c.socket, err)
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	if response.StatusCode != http.StatusOK {
+		return result, fmt.Errorf("the plugin behind %s does not know the call %s (%s): it is another version, or another plugin", c.socket, name, response.Status)
+	}
+	var answer reply[R]
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return result, fmt.Errorf("the plugin behind %s gave an answer that is not understood: %w", c.socket, err)
+	}
+	if answer.Err != "" {
+		err = errors.New(answer.Err)
+	}
+	return answer.Result, err
+}

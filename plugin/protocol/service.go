@@ -1,0 +1,38 @@
+package protocol
+
+import (
+	"context"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+)
+
+// Service is what the socket offers. A method returns when its context ends.
+type Service interface {
+	Volumes
+	Administration
+}
+
+// Volumes are the calls of the engine.
+type Volumes interface {
+	Create(ctx context.Context, name string, options map[string]string) error
+	Remove(ctx context.Context, name string) error
+	Mount(ctx context.Context, name, id string, engine driver.Engine) (string, error)
+	Unmount(ctx context.Context, name, id string) error
+	// Get's error matches driver.ErrNotFound exactly when there is no such volume.
+	Get(ctx context.Context, name string) (driver.Info, error)
+	List(ctx context.Context) ([]driver.Info, error)
+	Path(ctx context.Context, name string) (string, error)
+}
+
+// Administration are the calls of the operator. A list may come together with an error that says what is missing in it.
+type Administration interface {
+	Health(ctx context.Context) driver.Health
+	TrashList(ctx context.Context, pool string) ([]driver.TrashEntry, error)
+	TrashRestore(ctx context.Context, id, name string) error
+	TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error)
+	Holders(ctx context.Context, pool string) ([]driver.HolderRecord, error)
+	HolderBreak(ctx context.Context, volume, node string, force bool) error
+	CatalogAdopt(ctx context.Context) ([]string, error)
+	CatalogRestore(ctx context.Context) (int, error)
+}

@@ -1,0 +1,151 @@
+package catalog_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// doer runs work like mounter.Mounter.Do: on a goroutine that is abandoned when the context ends.
+type doer struct {
+	mu   sync.Mutex
+	busy map[string]bool
+	gate chan struct{} // work waits for it when it is set
+}
+
+func (d *doer) Do(ctx context.Context, key string, work func() error) error {
+	d.mu.Lock()
+	if d.busy == nil {
+		d.busy = map[string]bool{}
+	}
+	if d.busy[key] {
+		d.mu.Unlock()
+		return mounter.ErrBusy
+	}
+	d.busy[key] = true
+	gate := d.gate
+	d.mu.Unlock()
+	done := make(chan error, 1)
+	go func() {
+		if gate != nil {
+			<-gate
+		}
+		err := work()
+		d.mu.Lock()
+		delete(d.busy, key)
+		d.mu.Unlock()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return mounter.ErrStuck
+	}
+}
+
+func quiet() *logrus.Entry {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return logrus.NewEntry(log)
+}
+
+// node is one node's catalog in a test.
+type node struct {
+	*catalog.Catalog
+	doer   *doer
+	mirror string
+}
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func options(mirror string, d *doer) catalog.Options {
+	return catalog.Options{Name: "cluster", Mirror: mirror, Doer: d, Log: quiet(), Now: func() time.Time { return start }}
+}
+
+func openNode(t testing.TB, given catalog.Options) *node {
+	t.Helper()
+	work, ok := given.Doer.(*doer)
+	assert.Assert(t, ok)
+	opened, err := catalog.Open(t.Context(), given)
+	assert.NilError(t, err)
+	t.Cleanup(func() { _ = opened.Close() })
+	return &node{Catalog: opened, doer: work, mirror: given.Mirror}
+}
+
+// newNode opens a node with a mirror of its own and attaches it.
+func newNode(t testing.TB, shared string) *node {
+	t.Helper()
+	made := openNode(t, options(t.TempDir(), &doer{}))
+	assert.NilError(t, made.Attach(t.Context(), shared))
+	return made
+}
+
+// reopen is a restart of the plugin: another process reads the mirror.
+func (n *node) reopen(t testing.TB) *node {
+	t.Helper()
+	assert.NilError(t, n.Close())
+	return openNode(t, options(n.mirror, &doer{}))
+}
+
+// sharedFolder is a catalog folder whose parent, the private folder, is there.
+func sharedFolder(t testing.TB) string { return filepath.Join(t.TempDir(), "catalog") }
+
+func record(name string) catalog.Record {
+	return catalog.Record{
+		Version: 1, ID: catalog.NewID(), Name: name, State: catalog.Ready, Class: "db",
+		Location: backend.Location{
+			Kind: backend.OCFS2, Pool: "media-apps", PoolUUID: "0123456789ABCDEF0123456789ABCDEF",
+			Subdir: name, UID: 1000, GID: 1000, Mode: 0o770,
+		},
+		Options:   map[string]string{"class": "db", "subdir": name},
+		CreatedAt: start, CreatedBy: "node-1",
+	}
+}
+
+func (n *node) put(t testing.TB, given catalog.Record) catalog.Record {
+	t.Helper()
+	written, err := n.Put(t.Context(), given)
+	assert.NilError(t, err)
+	return written
+}
+
+func (n *node) names() []string {
+	names := []string{}
+	for _, record := range n.List() {
+		names = append(names, record.Name)
+	}
+	return names
+}
+
+func name(number int) string { return fmt.Sprintf("volume-%05d", number) }
+
+// counter counts fsyncs of both kinds.
+type counter struct{ fsyncs int }
+
+func (c *counter) step(op, _ string) error {
+	if op == durable.OpFsync || op == durable.OpSyncDir {
+		c.fsyncs++
+	}
+	return nil
+}
+
+// copyFolder is a snapshot of a NAS.
+func copyFolder(t testing.TB, from, to string) {
+	t.Helper()
+	assert.NilError(t, os.RemoveAll(to))
+	assert.NilError(t, os.CopyFS(to, os.DirFS(from)))
+}

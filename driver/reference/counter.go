@@ -48,9 +48,9 @@ func Open(dir string, options Options) (*Counter, error) {
 // Close gives the folder back. Nothing is lost without it.
 func (c *Counter) Close() error { return c.dir.Close() }
 
-// Add counts a use and returns how many there are. The same ID again only takes the engine's new incarnation: the engine
-// mounts with the old ID again after a crash (FACTS 1). The count is kept before it is reported; after an error it is as
-// before.
+// Add counts a use and returns how many there are. The same ID again is one use more: `docker cp` mounts and unmounts with
+// the running container's own ID, and the engine mounts with the old ID again after a crash (FACTS 1). The count is kept
+// before it is reported; after an error it is as before.
 func (c *Counter) Add(volume, volumeID, id string, engine Engine) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,23 +59,22 @@ func (c *Counter) Add(volume, volumeID, id string, engine Engine) (int, error) {
 		return len(present.Uses), fmt.Errorf("%w: volume %s (%s) has %d uses; stop the containers that use it on this node, "+
 			"then mount volume %s again", ErrOtherVolume, volume, present.ID, len(present.Uses), volumeID)
 	}
-	uses := slices.Clone(present.Uses)
-	at := slices.IndexFunc(uses, func(use Use) bool { return use.ID == id })
-	switch {
-	case at < 0:
-		uses = append(uses, Use{ID: id, Engine: engine, Since: c.options.Now().UTC()})
-	case uses[at].Engine == engine:
-		return len(uses), nil
-	default:
-		uses[at].Engine = engine
-	}
+	uses := append(slices.Clone(present.Uses), Use{ID: id, Engine: engine, Since: c.options.Now().UTC()})
 	return c.keep(Volume{Name: volume, ID: volumeID, Uses: uses})
 }
 
-// Drop takes a use away and returns how many are left. An unknown volume or ID is no error. After an error the use is
-// still counted.
+// Drop takes the newest use of an ID away and returns how many are left: an older one of the same ID is of an engine that
+// ended, and waits for Reap. An unknown volume or ID is no error. After an error the use is still counted.
 func (c *Counter) Drop(volume, id string) (left int, err error) {
-	return c.Reap(volume, func(use Use) bool { return use.ID == id })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	present := c.volumes[volume]
+	for at, use := range slices.Backward(present.Uses) {
+		if use.ID == id {
+			return c.keep(Volume{Name: volume, ID: present.ID, Uses: slices.Delete(slices.Clone(present.Uses), at, at+1)})
+		}
+	}
+	return len(present.Uses), nil
 }
 
 // Reap takes away the uses of a volume for which gone says yes, and returns how many are left. gone is called under the

@@ -72,12 +72,10 @@ func parse(name string, data []byte) (Volume, error) {
 	if volume.Name != name || volume.ID == "" || len(volume.Uses) == 0 {
 		return Volume{}, fmt.Errorf("not the uses of volume %s: it says volume %q, ID %q, %d uses", name, volume.Name, volume.ID, len(volume.Uses))
 	}
-	seen := map[string]bool{}
 	for _, use := range volume.Uses {
-		if use.ID == "" || seen[use.ID] {
-			return Volume{}, fmt.Errorf("the use %q of volume %s is empty or there twice", use.ID, name)
+		if use.ID == "" {
+			return Volume{}, fmt.Errorf("a use of volume %s has no ID", name)
 		}
-		seen[use.ID] = true
 	}
 	return volume, nil
 }

@@ -22,7 +22,7 @@ type Engine struct {
 type Use struct {
 	ID     string    `json:"id"`
 	Engine Engine    `json:"engine"`
-	Since  time.Time `json:"since"` // of the first Add, in UTC
+	Since  time.Time `json:"since"` // in UTC
 }
 
 // Volume is a volume that is in use. It is kept by name, because name and ID are all that the engine's Unmount brings.

@@ -214,3 +214,26 @@ func TestEveryFaultLeavesNothing(t *testing.T) {
 	}
 	t.Logf("%d system calls failed one after the other", len(failed))
 }
+
+func TestBindOfAShare(t *testing.T) {
+	f := newFixture(t)
+	share := filepath.Join(f.folder, "shares", "a")
+	assert.NilError(t, f.MountTmpfs(t.Context(), mounter.Tmpfs{Target: share, Size: 1 << 20, Mode: 0o755}))
+	assert.NilError(t, os.MkdirAll(filepath.Join(share, "films/new"), 0o755))
+	base := mounter.Place{Side: mounter.Plugin, Path: share}
+	assert.NilError(t, f.Bind(t.Context(), mounter.Bind{Base: base, Subdir: "films", Target: f.target(t)}))
+	assert.NilError(t, f.Unmount(t.Context(), share), "binds keep the file system, not the mount")
+	_, err := os.Stat(filepath.Join(f.target(t), "new"))
+	assert.NilError(t, err)
+	assert.NilError(t, f.Unmount(t.Context(), f.target(t)))
+}
+
+// BenchmarkBind is one Mount and one Unmount of a volume, as far as the kernel is concerned.
+func BenchmarkBind(b *testing.B) {
+	f := newFixture(b)
+	bind := mounter.Bind{Base: f.pool, Target: filepath.Join(f.folder, "volumes", "benchmark")}
+	for b.Loop() {
+		assert.NilError(b, f.Bind(b.Context(), bind))
+		assert.NilError(b, f.Unmount(b.Context(), bind.Target))
+	}
+}

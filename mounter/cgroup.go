@@ -53,7 +53,7 @@ func (l *Linux) cgroupRoots() (roots []string, unified string, err error) {
 func (l *Linux) startIn(child *exec.Cmd, root string) (born bool, err error) {
 	folder, err := l.calls.directory(root)
 	if err != nil {
-		return false, nil //nolint:nilerr // the other way is tried
+		return false, nil // the other way is tried
 	}
 	defer func() { _ = folder.Close() }()
 	child.SysProcAttr.UseCgroupFD, child.SysProcAttr.CgroupFD = true, number(folder)

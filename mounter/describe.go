@@ -1,8 +1,6 @@
 package mounter
 
-import (
-	"errors"
-)
+import "errors"
 
 // asked makes any failure an [Error] that says what was asked, keeping since when a call is in the way.
 func asked(err error, op, source, target string) error {
@@ -10,8 +8,7 @@ func asked(err error, op, source, target string) error {
 		return nil
 	}
 	described := &Error{Op: op, Source: source, Target: target, Err: err}
-	var stuck *Error
-	if errors.As(err, &stuck) {
+	if stuck, ok := errors.AsType[*Error](err); ok {
 		described.Since, described.Err = stuck.Since, stuck.Err
 	}
 	return described

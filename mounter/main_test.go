@@ -60,7 +60,7 @@ func check(err error) {
 
 // again runs this test program in a new mount namespace and gives its exit code.
 func again(level, folder string) int {
-	command := exec.Command(os.Args[0], os.Args[1:]...) //nolint:gosec // itself
+	command := exec.Command(os.Args[0], os.Args[1:]...)
 	command.Env = append(os.Environ(), levelVariable+"="+level, folderVariable+"="+folder)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
@@ -114,25 +114,26 @@ func preparePlugin(folder string) error {
 // fixture is a mounter in the plugin's namespace.
 type fixture struct {
 	*mounter.Linux
-	folder string // of both namespaces
-	pool   mounter.Place
-	fault  func(op string) error
+	folder  string // of both namespaces
+	pool    mounter.Place
+	fault   func(op string) error
+	options mounter.Options
 }
 
 // newFixture needs root; without it the test is skipped, or fails in CI.
-func newFixture(t *testing.T) *fixture {
-	t.Helper()
+func newFixture(tb testing.TB) *fixture {
+	tb.Helper()
 	if os.Getuid() != 0 {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("this test needs root")
+			tb.Fatal("this test needs root")
 		}
-		t.Skip("this test needs root")
+		tb.Skip("this test needs root")
 	}
 	f := &fixture{folder: os.Getenv(folderVariable)}
 	f.pool = mounter.Place{Side: mounter.Host, Path: filepath.Join(f.folder, "pool")}
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	linux, err := mounter.New(mounter.Options{
+	f.options = mounter.Options{
 		TargetRoot: filepath.Join(f.folder, "volumes"), Log: logrus.NewEntry(log),
 		Fault: func(op string) error {
 			if f.fault != nil {
@@ -140,8 +141,9 @@ func newFixture(t *testing.T) *fixture {
 			}
 			return nil
 		},
-	})
-	assert.NilError(t, err)
+	}
+	linux, err := mounter.New(f.options)
+	assert.NilError(tb, err)
 	f.Linux = linux
 	return f
 }

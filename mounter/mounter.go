@@ -130,19 +130,25 @@ type Mounter interface {
 	Table(ctx context.Context, side Side) ([]Mount, error)
 	// Filesystem tells what is under a directory.
 	Filesystem(ctx context.Context, place Place) (Filesystem, error)
-	// Bind attaches a directory at a target. An identical bind that is already there is success.
+	// Bind attaches a directory at a target. An identical bind (directory, read-only, masks) that is already there is
+	// success; another mount there is EEXIST. A symbolic link on the way to the directory is ELOOP; a way that leaves the
+	// base or crosses a mount point is EXDEV.
 	Bind(ctx context.Context, bind Bind) error
-	// MountShare mounts an SMB share. The error unwraps to the kernel's errno.
+	// MountShare mounts an SMB share. The error unwraps to the kernel's errno, which is EINVAL also for a value longer than
+	// the kernel's 255 bytes. Anything mounted at the target already is EEXIST.
 	MountShare(ctx context.Context, share Share) error
 	// MountTmpfs mounts a memory file system.
 	MountTmpfs(ctx context.Context, spec Tmpfs) error
 	// Unmount takes away the topmost mount at a target of the plugin's namespace, with the masks below it, and removes
 	// the target's folder. A target that is not mounted is success. EBUSY is returned, never hidden by MNT_DETACH.
+	// ENOTEMPTY says that the mount is gone but that its folder has files, written while nothing was mounted; it stays.
 	Unmount(ctx context.Context, target string) error
 	// Sync writes a file system's dirty data out (syncfs(2)).
 	Sync(ctx context.Context, place Place) error
-	// Users finds, for each target, the mounts of the same device and root in any process's table that are neither in the
-	// peer or slave group of the target or of a mount it was cloned from, nor below a propagated-mount folder (D11).
+	// Users finds, for each target, the mounts of its directory (or of one below it: volume-subpath) in mount namespaces other
+	// than the plugin's and the host's that are no copies of the host's tree (D11): a copy is on the same mount point, that
+	// is the same directory of the same file system, as the original, or below a propagated-mount folder. A target without
+	// users, also one that is not mounted, is not in the map.
 	Users(ctx context.Context, targets []string) (map[string][]User, error)
 	// Run runs a program of the host. An exit code other than 0 is not an error.
 	Run(ctx context.Context, command Command) (Output, error)

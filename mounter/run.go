@@ -136,8 +136,7 @@ func waitFor(child *exec.Cmd, limit time.Duration) (int, error) {
 		<-killed
 		return 0, fmt.Errorf("it was killed after %s: %w", limit, unix.ETIMEDOUT)
 	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			return 0, fmt.Errorf("it was ended by a signal (%s): %w", status.Signal(), err)
 		}

@@ -67,7 +67,7 @@ func fromInfo(info *mountinfo.Info) Mount {
 		ID: info.ID, Parent: info.Parent,
 		Device: fmt.Sprintf("%d:%d", info.Major, info.Minor),
 		Root:   info.Root, Target: info.Mountpoint, FSType: info.FSType, Source: info.Source,
-		ReadOnly: hasOption(info.Options, "ro") || hasOption(info.VFSOptions, "ro"),
+		ReadOnly: readOnly(info.Options) || readOnly(info.VFSOptions),
 		Options:  info.Options, SuperOptions: info.VFSOptions,
 		Peer: group(info.Optional, "shared:"), Master: group(info.Optional, "master:"),
 	}
@@ -85,8 +85,8 @@ func group(optional, tag string) int {
 	return 0
 }
 
-func hasOption(options, name string) bool {
-	return slices.Contains(strings.Split(options, ","), name)
+func readOnly(options string) bool {
+	return slices.Contains(strings.Split(options, ","), "ro")
 }
 
 // topmostAt is the mount that is seen at a target: of several there, the one that no other covers.

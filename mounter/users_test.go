@@ -78,3 +78,12 @@ func TestUsersAreContainersAndNotCopies(t *testing.T) {
 func (f *fixture) view(target string) string {
 	return filepath.Join(f.folder, "propagated-mount", filepath.Base(target))
 }
+
+// BenchmarkUsers reads the tables of all of this machine's mount namespaces.
+func BenchmarkUsers(b *testing.B) {
+	f := newFixture(b)
+	for b.Loop() {
+		_, err := f.Users(b.Context(), []string{f.folder + "/volumes/none"})
+		assert.NilError(b, err)
+	}
+}

@@ -2,6 +2,7 @@ package mountertest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,8 +105,9 @@ func (k *Kernel) bind(bind mounter.Bind) (bool, error) {
 	below := strings.TrimPrefix(bind.Base.Path, covering.entry.Target)
 	root := filepath.Join("/", covering.entry.Root, below, bind.Subdir)
 	if index := k.topmost(mounter.Plugin, bind.Target); index >= 0 {
-		there := k.mounts[index].entry
-		if there.Device == covering.on.device && there.Root == root {
+		there := k.mounts[index]
+		same := there.on == covering.on && there.entry.Root == root && slices.Equal(there.masks, bind.Mask)
+		if same && there.entry.ReadOnly == bind.ReadOnly {
 			return false, nil
 		}
 		return false, unix.EEXIST
@@ -190,7 +192,7 @@ func (k *Kernel) unmount(target string) error {
 			return nil
 		}
 	}
-	if err := unix.Rmdir(path); err != nil && err != unix.ENOENT { //nolint:errorlint // a raw errno
+	if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	return nil

@@ -173,7 +173,8 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 func (d *Driver) ready(ctx context.Context, made draft) error {
 	made.record.State = catalog.Ready
 	if _, err := made.shelf.Put(ctx, made.record); err != nil {
-		return fmt.Errorf("its directory is made, but its record could not be written; create it again, with the same options: %w", err)
+		d.unfinished.add(made.record.Name)
+		return fmt.Errorf("its directory is made, but its record could not be written; that is done by itself as soon as it can be: %w", err)
 	}
 	d.warnings.set(made.record.ID, made.plan.Warnings)
 	for _, warning := range made.plan.Warnings {

@@ -85,6 +85,8 @@ type Driver struct {
 	releases releases
 	failures failures
 	warnings warnings
+	// unfinished are the volumes with a recorded intent that is not carried out yet.
+	unfinished names
 	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.
 	catalogPool atomic.Pointer[backend.Pool]
 }

@@ -117,6 +117,8 @@ type pool struct {
 	away   atomic.Bool
 	// standalone makes the pool one of this node alone.
 	standalone atomic.Bool
+	// failRemove makes a Remove fail after its intent was recorded.
+	failRemove atomic.Bool
 	mu         sync.Mutex
 	trash      []string
 }
@@ -160,7 +162,7 @@ func (p *pool) Stage(_ context.Context, volume backend.Volume) (backend.Staged, 
 }
 
 func (p *pool) Remove(_ context.Context, volume backend.Volume) error {
-	if p.away.Load() {
+	if p.failRemove.Load() {
 		return errAway
 	}
 	p.mu.Lock()

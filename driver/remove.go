@@ -35,7 +35,12 @@ func (d *Driver) Remove(ctx context.Context, name string) (err error) {
 			return writable(err)
 		}
 	}
-	return d.finishRemove(ctx, record, shelf, pool)
+	if err := d.finishRemove(ctx, record, shelf, pool); err != nil {
+		d.unfinished.add(name)
+		return fmt.Errorf("the removal has begun and goes on by itself: %w", err)
+	}
+	d.unfinished.remove(name)
+	return nil
 }
 
 // completeRemove ends a removal that was interrupted.

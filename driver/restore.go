@@ -13,8 +13,8 @@ import (
 // restore brings the state after a start in line: what a crash left half done is completed, what runs is left alone.
 func (d *Driver) restore(ctx context.Context) {
 	d.rebind(ctx)
+	d.unfinished.add(d.interrupted()...)
 	d.sweep(ctx)
-	d.complete(ctx)
 }
 
 // rebind puts the targets back that a forced disable of the plugin took away, while their containers kept their own view
@@ -63,6 +63,7 @@ func (d *Driver) sweep(ctx context.Context) {
 		cancel()
 	}
 	d.resume(ctx)
+	d.complete(ctx)
 }
 
 // touched names the volumes that are mounted here or have uses.
@@ -116,18 +117,31 @@ func (d *Driver) usedByID(id string) bool {
 	return false
 }
 
-// complete ends what a crash interrupted: half removed volumes are removed, half made ones are made.
-func (d *Driver) complete(ctx context.Context) {
+// interrupted names the volumes that a crash left half removed or, of this node's, half made. What other nodes are making
+// now is theirs.
+func (d *Driver) interrupted() []string {
+	var names []string
 	node := d.options.Settings.Current().Node
 	for _, record := range d.records.list() {
-		if record.State == catalog.Ready || record.CreatedBy != node && record.State == catalog.Creating {
+		if record.State == catalog.Removing || record.State == catalog.Creating && record.CreatedBy == node {
+			names = append(names, record.Name)
+		}
+	}
+	return names
+}
+
+// complete ends calls that a crash, or a storage that went away, interrupted: half removed volumes are removed, half made
+// ones are made.
+func (d *Driver) complete(ctx context.Context) {
+	for _, name := range d.unfinished.all() {
+		limited, cancel := context.WithTimeout(ctx, turnLimit)
+		err := d.completeVolume(limited, name)
+		cancel()
+		if err != nil {
+			d.log.WithError(err).WithField("volume", name).Warn("an interrupted call is not completed yet")
 			continue
 		}
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		if err := d.completeVolume(limited, record.Name); err != nil {
-			d.log.WithError(err).WithField("volume", record.Name).Warn("an interrupted call is not completed yet")
-		}
-		cancel()
+		d.unfinished.remove(name)
 	}
 }
 

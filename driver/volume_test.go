@@ -210,3 +210,45 @@ func TestReadsAndUnmountAnswerWithThePoolAway(t *testing.T) {
 	_, err = b.driver.Get(t.Context(), "vol")
 	assert.NilError(t, err, "a pool that is away removes nothing")
 }
+
+// A removal that began is completed when the storage is back, whoever asked for it.
+func TestInterruptedRemoveIsCompleted(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.pool.failRemove.Store(true)
+	assert.ErrorContains(t, b.driver.Remove(t.Context(), "vol"), "the removal has begun and goes on by itself")
+	_, err := b.driver.Get(t.Context(), "vol")
+	assert.NilError(t, err, "until it is done it is there")
+	_, err = b.driver.Mount(t.Context(), "vol", "a", engine())
+	assert.ErrorContains(t, err, "it is being removed")
+	b.pool.failRemove.Store(false)
+	b.start(t) // a kill of the plugin in between
+	stop := b.run(t)
+	defer stop()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if _, err := b.driver.Get(t.Context(), "vol"); err != nil {
+			return poll.Success()
+		}
+		return poll.Continue("still there")
+	})
+}
+
+// What was made before a crash is completed at the next start, under the same ID.
+func TestInterruptedCreateIsCompleted(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "first", nil)
+	catalog := filepath.Join(b.kernel.HostPath(poolPath), backend.PrivateFolder, backend.CatalogFolder, "volumes")
+	content, err := os.ReadFile(filepath.Join(catalog, "first.json"))
+	assert.NilError(t, err)
+	assert.NilError(t, b.driver.Close())
+	half := strings.Replace(string(content), `"ready"`, `"creating"`, 1)
+	assert.Assert(t, half != string(content))
+	assert.NilError(t, os.WriteFile(filepath.Join(catalog, "first.json"), []byte(half), 0o600))
+	assert.NilError(t, os.RemoveAll(filepath.Join(b.options.StateDir, "mirror")))
+	b.start(t)
+	_, err = b.driver.Get(t.Context(), "first")
+	assert.ErrorIs(t, err, driver.ErrNotFound, "half made, it was never acknowledged")
+	b.create(t, "second", nil) // attaches the catalog
+	b.create(t, "first", nil)
+	b.mount(t, "first", "a")
+}

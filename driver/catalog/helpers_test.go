@@ -72,8 +72,13 @@ type node struct {
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// options are those of most tests: without fsync, which no test of behaviour can see.
 func options(mirror string, d *doer) catalog.Options {
-	return catalog.Options{Name: "cluster", Mirror: mirror, Doer: d, Log: quiet(), Now: func() time.Time { return start }}
+	volatile := []durable.Option{durable.Volatile()}
+	return catalog.Options{
+		Name: "cluster", Mirror: mirror, Doer: d, Log: quiet(), Now: func() time.Time { return start },
+		Shared: volatile, Node: volatile,
+	}
 }
 
 func openNode(t testing.TB, given catalog.Options) *node {

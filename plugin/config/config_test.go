@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"reflect"
 	"strings"
@@ -127,8 +128,9 @@ func TestStandalone(t *testing.T) {
 	got, problems := assemble(t, "", "", "STANDALONE=true")
 	assert.NilError(t, joined(problems))
 	assert.DeepEqual(t, got.Pools, []settings.Pool{{Name: "standalone", Path: "/var/lib/x/local/standalone", Standalone: true}})
-	got, _ = assemble(t, "", "")
+	got, _ = assemble(t, "defaults: {lease_wait: 5s}", "", "LEASE_WAIT=20s", "STANDALONE=false")
 	assert.Equal(t, len(got.Pools), 0)
+	assert.Equal(t, got.Defaults.LeaseWait, 5*time.Second)
 }
 
 // The example is valid, without a pool's or share's problem, and has every key of the schema.
@@ -167,6 +169,24 @@ func TestVariables(t *testing.T) {
 		got = append(got, one.Name)
 	}
 	assert.DeepEqual(t, got, want)
+}
+
+// config.json offers these settings and no others, with defaults that mean "not given".
+func TestPluginConfiguration(t *testing.T) {
+	var file struct {
+		Env []struct{ Name, Value string }
+	}
+	assert.NilError(t, json.Unmarshal(read(t, "../../config.json"), &file))
+	values := map[string]string{}
+	for _, one := range file.Env {
+		values[one.Name] = one.Value
+	}
+	assert.Equal(t, len(values), len(Variables()))
+	for _, one := range Variables() {
+		value, ok := values[one.Name]
+		assert.Assert(t, ok, "config.json has no %s", one.Name)
+		assert.Assert(t, value == "" || value == one.Default, "%s=%s is not its default %s", one.Name, value, one.Default)
+	}
 }
 
 func FuzzParse(f *testing.F) {

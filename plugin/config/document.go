@@ -12,7 +12,7 @@ func Document(to io.Writer) error {
 	d.line("What homelab-storage can be told, and where. Nothing is required but a pool, or `STANDALONE=true`, for database volumes.")
 	d.line("This page is generated from the code; a test keeps it so.\n")
 	d.line("For each key the node's file wins over the settings, these over the shared file, and that over the default. Shares and")
-	d.line("classes are merged by name in the same order. An empty setting is not given.\n")
+	d.line("classes are merged by name in the same order. A setting that is empty, or has its default, is not given.\n")
 	d.settings()
 	d.line("\n## config.yaml\n")
 	d.line("The node's own file is `%s` on the host. The part that all nodes share may be `.homelab-storage/config.yaml`", DefaultFile)

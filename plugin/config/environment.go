@@ -67,7 +67,7 @@ func storageVariables() []Variable {
 func processVariables() []Variable {
 	return []Variable{
 		{"CONFIG", DefaultFile, "an absolute path", "the node's configuration file, on the host", into(parseFile, func(e *environment, v string) { e.process.File = v })},
-		{"METRICS_ADDR", "off", "host:port", "where Prometheus metrics are served, for example 127.0.0.1:9110", into(parseAddress, func(e *environment, v string) { e.process.MetricsAddr = v })},
+		{"METRICS_ADDR", "off", "host:port", "where Prometheus metrics are served, for example 127.0.0.1:9469", into(parseAddress, func(e *environment, v string) { e.process.MetricsAddr = v })},
 		{"LOG_LEVEL", "info", "error, warn, info or debug", "how much is logged", into(parseLevel, func(e *environment, v logrus.Level) { e.process.LogLevel = v })},
 		{"LOG_FORMAT", "text", "text or json", "how it is logged", into(parseFormat, func(e *environment, v string) { e.process.LogFormat = v })},
 		{"INSTALL_CLI", "false", "true or false", "true: put the docker homelab command into the host's Docker CLI plugin folder", into(parseBool, func(e *environment, v bool) { e.process.InstallCLI = v })},
@@ -84,13 +84,13 @@ func into[V any](parse func(string) (V, error), assign func(*environment, V)) fu
 	}
 }
 
-// readEnvironment reads all settings; an empty one is not given.
+// readEnvironment reads all settings. One that is empty, or what config.json sets it to, is not given: a file may say it.
 func readEnvironment(get func(string) string) (environment, []Problem) {
 	read := environment{process: Process{File: DefaultFile, LogLevel: defaultLevel, LogFormat: "text"}}
 	var problems []Problem
 	for _, variable := range Variables() {
 		text := get(variable.Name)
-		if text == "" {
+		if text == "" || text == variable.Default {
 			continue
 		}
 		if err := variable.apply(&read, text); err != nil {
@@ -137,7 +137,7 @@ func parseAddress(text string) (string, error) {
 		return "", nil
 	}
 	if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
-		return "", bad("must be host:port or off, for example 127.0.0.1:9110")
+		return "", bad("must be host:port or off, for example 127.0.0.1:9469")
 	}
 	return text, nil
 }

@@ -29,6 +29,8 @@ type call[Q any] struct {
 	fields func(Q) logrus.Fields
 	// work does it. The result is answered as it is.
 	work func(ctx context.Context, service Service, request Q, caller driver.Engine) (any, error)
+	// undo takes work back that succeeded after its client had hung up; nil when the work is to stay.
+	undo func(ctx context.Context, service Service, request Q) error
 	// hush says that an error must not be answered: the connection is closed.
 	hush func(error) bool
 	// both says that an error does not replace the result.
@@ -63,6 +65,9 @@ func serve[Q any](s *Server, c call[Q], w http.ResponseWriter, r *http.Request) 
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.deadline(c.name))
 		defer cancel()
 		result, err = perform(ctx, s, c, request, parsePeer(r.RemoteAddr), log)
+		if err == nil && c.undo != nil && r.Context().Err() != nil {
+			err = abandon(ctx, s, c, request)
+		}
 	}
 	took := time.Since(began)
 	if s.options.Observe != nil {
@@ -74,6 +79,20 @@ func serve[Q any](s *Server, c call[Q], w http.ResponseWriter, r *http.Request) 
 	}
 	log.Info("call")
 	answer(w, c, result, err)
+}
+
+// abandon takes back what nobody waits for any more: the engine gave the call up, counts it as failed, and never undoes it.
+func abandon[Q any](ctx context.Context, s *Server, c call[Q], request Q) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.deadline(callUnmount))
+	defer cancel()
+	service, err := s.await(ctx)
+	if err == nil {
+		err = c.undo(ctx, service, request)
+	}
+	if err != nil {
+		return fmt.Errorf("the client hung up, and undoing the call failed: %w", err)
+	}
+	return errors.New("the client hung up before the call was done; it was undone")
 }
 
 // answer writes the result or the error; an error that must not be answered closes the connection.

@@ -15,7 +15,8 @@
 //     before the text. So errors are answered with 200.
 //
 // A call goes on when its client hangs up, because the engine sends no Unmount after a Mount that it gave up on: the
-// deadline, not the connection, ends it. A panic becomes an error and a stack in the log.
+// deadline, not the connection, ends it; and a Mount that succeeds after its client hung up is undone, because the engine
+// counts it as failed. A panic becomes an error and a stack in the log.
 //
 // The operator's calls have paths /Homelab.<Name> and the same form; [Client] makes them.
 package protocol

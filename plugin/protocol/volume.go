@@ -60,6 +60,9 @@ func (s *Server) mountRoutes() {
 			}
 			return volume.MountResponse{Mountpoint: mountpoint}, err
 		},
+		undo: func(ctx context.Context, service Service, q volume.MountRequest) error {
+			return service.Unmount(ctx, q.Name, q.ID)
+		},
 	})
 	route(s, call[volume.UnmountRequest]{
 		name:   callUnmount,

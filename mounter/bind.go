@@ -117,6 +117,9 @@ func (l *Linux) readOnlyMount(directory *os.File) (bool, error) {
 
 // mountAt finds what is mounted at a target of the plugin's namespace.
 func (l *Linux) mountAt(target string) (Mount, bool, error) {
+	if occupied, err := l.calls.isMountRoot(target); !occupied || err != nil {
+		return Mount{}, false, err
+	}
 	table, err := l.readTable(Plugin)
 	if err != nil {
 		return Mount{}, false, err
@@ -144,7 +147,7 @@ func (l *Linux) identical(there Mount, asked *source, bind Bind) error {
 		return fmt.Errorf("it is mounted there already, but not read-only as asked for (read-only %t, asked %t); unmount it first: %w",
 			there.ReadOnly, asked.readOnly, unix.EEXIST)
 	}
-	return l.masksThere(bind)
+	return l.masksThere(there, bind)
 }
 
 // attach makes the target's folder and puts a detached tree there. A folder that was made is removed again on failure.

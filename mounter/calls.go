@@ -169,6 +169,19 @@ func (c calls) unmount(target string) error {
 	return c.do("umount2", func() error { return unix.Unmount(target, unix.UMOUNT_NOFOLLOW) })
 }
 
+// isMountRoot says whether something is mounted at a path, without reading the mount table.
+func (c calls) isMountRoot(target string) (bool, error) {
+	var facts unix.Statx_t
+	err := c.do("statx", func() error {
+		flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_STATX_DONT_SYNC
+		return unix.Statx(unix.AT_FDCWD, target, flags, 0, &facts)
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return facts.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, err
+}
+
 // identity tells the mount, device and inode of an open directory, as the kernel knows them now, without asking a server.
 func (c calls) identity(directory *os.File) (unix.Statx_t, error) {
 	var facts unix.Statx_t

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -29,9 +30,10 @@ const (
 
 func TestMain(m *testing.M) {
 	level := os.Getenv(levelVariable)
-	if os.Getuid() != 0 || level == "plugin" {
+	if os.Getuid() != 0 || level == "plugin" || level == "ready" {
 		if level == "plugin" {
 			check(preparePlugin(os.Getenv(folderVariable)))
+			check(os.Setenv(levelVariable, "ready")) // for the workers of a fuzz test
 		}
 		os.Exit(m.Run())
 	}
@@ -154,10 +156,13 @@ func (f *fixture) target(t *testing.T) string {
 	return filepath.Join(f.folder, "volumes", t.Name())
 }
 
-// poolFolder makes a directory on the pool and gives its path in this process.
+// poolFolder makes a directory on the pool, for this test, and gives its path in this process.
 func (f *fixture) poolFolder(t *testing.T, name string) string {
 	t.Helper()
-	folder := filepath.Join(f.HostPath(f.pool.Path), name)
+	pool := f.HostPath(f.pool.Path)
+	first, _, _ := strings.Cut(name, "/")
+	t.Cleanup(func() { assert.Check(t, os.RemoveAll(filepath.Join(pool, first))) })
+	folder := filepath.Join(pool, name)
 	assert.NilError(t, os.MkdirAll(folder, 0o755))
 	return folder
 }

@@ -19,24 +19,38 @@ func (l *Linux) Unmount(ctx context.Context, target string) error {
 	return asked(err, "unmount", "", target)
 }
 
+// unmount asks the kernel first: it finds a mount point without touching what is mounted there, which may hang, and the
+// mount table, which is long on a node with many volumes, is needed for masks only.
 func (l *Linux) unmount(target string) error {
-	table, err := l.readTable(Plugin)
-	if err != nil {
+	err := l.calls.unmount(target)
+	if errors.Is(err, unix.EBUSY) {
+		err = l.unmountMasked(target, err)
+	}
+	switch {
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // nothing is mounted there
+		return l.removeFolder(target)
+	case err != nil:
 		return err
 	}
-	if there, ok := topmostAt(table, target); ok {
-		if err := l.unmountTree(target, masksOf(table, there)); err != nil {
-			return err
-		}
-		if _, ok, err = l.mountAt(target); ok || err != nil {
-			return err // another one was below; the folder is its mount point
-		}
+	if below, err := l.calls.isMountRoot(target); below || err != nil {
+		return err // another one was below; the folder is its mount point
 	}
 	return l.removeFolder(target)
 }
 
-// unmountTree unmounts a mount with its masks. A busy one gets its masks back.
-func (l *Linux) unmountTree(target string, masks []string) error {
+// unmountMasked unmounts a mount that is busy because of its masks. If it is busy without them too, it gets them back.
+func (l *Linux) unmountMasked(target string, busy error) error {
+	there, _, err := l.mountAt(target)
+	if err != nil {
+		return err
+	}
+	masks, err := l.masksOf(there)
+	if err != nil {
+		return err
+	}
+	if len(masks) == 0 {
+		return busy
+	}
 	if err := l.uncover(target, masks); err != nil {
 		return err
 	}

@@ -163,7 +163,8 @@ func read(dir *durable.Dir, directory Directory) (Record, error) {
 	}
 	if errors.Is(err, ErrDamaged) {
 		return Record{}, fmt.Errorf("directory %q of pool %s is given to no node: %w. Stop every container that uses it, on all nodes, "+
-			"then \"docker homelab holder break --force\" sets the record aside", directory.Subdir, directory.Pool.Name, err)
+			"then \"docker homelab holder break --force %s %s\" sets the record aside",
+			directory.Subdir, directory.Pool.Name, err, directory.Pool.Name, directory.Subdir)
 	}
 	return record, err
 }

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
@@ -15,18 +17,56 @@ type mark struct {
 	Version int    `json:"version"`
 	Volume  string `json:"volume"`
 	Subdir  string `json:"subdir"`
+	Adopted bool   `json:"adopted,omitempty"` // the directory was there before the volume
 }
+
+// maxMark bounds what is read of a mark, in bytes.
+const maxMark = 8 << 10
 
 // WriteMark records, beside the holder record of a directory, that a volume made or adopted it (DESIGN D4). private is the
 // pool's private folder, which must be there. It is durable when it returns; writing it again is success.
 func WriteMark(private, subdir, volumeID string, options ...durable.Option) error {
+	return writeMark(private, mark{Version: 1, Volume: volumeID, Subdir: subdir}, options)
+}
+
+// WriteAdoptedMark is WriteMark for a directory that was there before the volume.
+func WriteAdoptedMark(private, subdir, volumeID string, options ...durable.Option) error {
+	return writeMark(private, mark{Version: 1, Volume: volumeID, Subdir: subdir, Adopted: true}, options)
+}
+
+// ReadMark says whether a volume has its mark on a directory, and whether it adopted the directory.
+func ReadMark(private, subdir, volumeID string, options ...durable.Option) (has, adopted bool, err error) {
 	name, err := markName(subdir, volumeID)
+	if err != nil {
+		return false, false, err
+	}
+	dir, err := durable.Open(private, options...)
+	if err != nil {
+		return false, false, err
+	}
+	defer dir.Close() //nolint:errcheck // nothing was written through it
+	text, err := dir.Read(name, maxMark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	var read mark
+	if err := json.Unmarshal(text, &read); err != nil {
+		return false, false, fmt.Errorf("the mark of volume %s on %s cannot be read: %w", volumeID, subdir, err)
+	}
+	return true, read.Adopted, nil
+}
+
+func writeMark(private string, made mark, options []durable.Option) error {
+	name, err := markName(made.Subdir, made.Volume)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(mark{Version: 1, Volume: volumeID, Subdir: subdir})
+	text, err := json.Marshal(made)
 	if err != nil {
-		return fmt.Errorf("encode the mark of %s: %w", subdir, err)
+		return fmt.Errorf("encode the mark of %s: %w", made.Subdir, err)
 	}
 	dir, err := durable.Open(private, options...)
 	if err != nil {
@@ -72,4 +112,24 @@ func markName(subdir, volumeID string) (string, error) {
 		return "", fmt.Errorf("the volume ID %q cannot name a mark", volumeID)
 	}
 	return path.Join(HoldersFolder, DirectoryKey(subdir), MarkPrefix+volumeID), nil
+}
+
+// OtherMarks lists the IDs of the other volumes that have a mark on a directory.
+func OtherMarks(private, subdir, volumeID string, options ...durable.Option) ([]string, error) {
+	dir, err := durable.Open(private, options...)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // nothing was written through it
+	entries, err := dir.List(path.Join(HoldersFolder, DirectoryKey(subdir)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var others []string
+	for _, entry := range entries {
+		if id, ok := strings.CutPrefix(entry.Name(), MarkPrefix); ok && id != volumeID {
+			others = append(others, id)
+		}
+	}
+	return others, err
 }

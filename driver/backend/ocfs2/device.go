@@ -1,0 +1,98 @@
+package ocfs2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// specUUID is the UUID of a device=UUID=..., as 32 upper-case digits, or "".
+func specUUID(device string) string {
+	uuid, ok := strings.CutPrefix(device, "UUID=")
+	if !ok {
+		return ""
+	}
+	return strings.ToUpper(strings.ReplaceAll(strings.Trim(uuid, `"`), "-", ""))
+}
+
+// dashed is a UUID as blkid(8) writes it: 8-4-4-4-12 lower-case digits.
+func dashed(uuid string) string {
+	uuid = strings.ToLower(uuid)
+	if len(uuid) != 32 {
+		return uuid
+	}
+	return strings.Join([]string{uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]}, "-")
+}
+
+// device finds the pool's block device on the host; "" when it is not there.
+func (b *Backend) device(ctx context.Context, pool settings.Pool) (string, error) {
+	if uuid := specUUID(pool.Device); uuid != "" {
+		return b.blkid(ctx, "-U", dashed(uuid))
+	}
+	if label, ok := strings.CutPrefix(pool.Device, "LABEL="); ok {
+		return b.blkid(ctx, "-L", strings.Trim(label, `"`))
+	}
+	found := ""
+	err := b.kernel.Do(ctx, "device of "+pool.Name, func() error {
+		if _, err := os.Stat(b.kernel.HostPath(pool.Device)); err == nil {
+			found = pool.Device
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return found, nil
+}
+
+// blkid asks the host's blkid, which looks at the disks themselves when udev has not named them.
+func (b *Backend) blkid(ctx context.Context, flag, value string) (string, error) {
+	output, err := b.kernel.Run(ctx, mounter.Command{Name: "blkid", Args: []string{flag, value}})
+	if err != nil {
+		return "", fmt.Errorf("run the host's blkid: %w", err)
+	}
+	if output.Code != 0 {
+		return "", nil
+	}
+	return strings.TrimSpace(output.Stdout), nil
+}
+
+// elsewhere refuses to mount a device that is mounted at another path: FACTS 2, a second mount leaks a heartbeat reference.
+// Binds of directories, such as volumes, are not looked at.
+func (b *Backend) elsewhere(ctx context.Context, pool settings.Pool, device string) error {
+	table, err := b.kernel.Table(ctx, mounter.Host)
+	if err != nil {
+		return err
+	}
+	for _, mount := range table {
+		if mount.FSType != "ocfs2" || mount.Root != "/" || mount.Target == pool.Path {
+			continue
+		}
+		same := b.real(mount.Source) == b.real(device)
+		if wanted := specUUID(pool.Device); wanted != "" && !same {
+			facts, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: mount.Target})
+			same = err == nil && facts.UUID == wanted
+		}
+		if same {
+			return fail(pool, "its disk %s is mounted at %s, and a second mount would disturb the cluster's heartbeat; configure POOL_PATH=%s, or unmount it there (umount %s)",
+				device, mount.Target, mount.Target, mount.Target)
+		}
+	}
+	return nil
+}
+
+// real follows the links of a /dev path inside the host.
+func (b *Backend) real(device string) string {
+	if !strings.HasPrefix(device, "/") {
+		return device
+	}
+	return strings.TrimPrefix(b.kernel.HostPath(device), strings.TrimSuffix(b.kernel.HostPath("/"), "/"))
+}
+
+// missing says whether a program of the host is not installed.
+func missing(err error) bool { return errors.Is(err, os.ErrNotExist) }

@@ -1,0 +1,153 @@
+package ocfs2
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+)
+
+const (
+	markerVersion = 1
+	maxMarker     = 4096
+)
+
+// marker is the file that says that a pool is ours, and which one it is.
+type marker struct {
+	Version int       `json:"version"`
+	UUID    string    `json:"uuid"`
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+}
+
+// proveMarker compares the pool's marker with its file system, or makes it.
+func (b *Backend) proveMarker(ctx context.Context, found *proven, want wanted) error {
+	var read marker
+	root := b.kernel.HostPath(found.Path)
+	err := b.kernel.Do(ctx, "marker of "+found.Path, func() (err error) {
+		read, err = b.marker(root, *found, want)
+		return err
+	})
+	if err != nil {
+		return b.explainMarker(found, err)
+	}
+	if found.Standalone {
+		found.uuid = read.UUID
+	}
+	if read.UUID != found.uuid {
+		return fail(found.Pool, "the marker %s/%s/%s is of the pool %s, but the file system has the UUID %s: it is a copy; give one of the two a new UUID (tunefs.ocfs2 -U) and remove the marker there",
+			found.Path, backend.PrivateFolder, backend.MarkerFile, read.UUID, found.uuid)
+	}
+	if want.uuid != "" && want.uuid != read.UUID {
+		return fail(found.Pool, "the pool at %s has the UUID %s, but the volume was created on %s; bring the right one back, or remove the volume and create it again", found.Path, read.UUID, want.uuid)
+	}
+	found.root = root
+	return nil
+}
+
+// marker reads the marker, which it makes when that is wanted and it is missing.
+func (b *Backend) marker(root string, found proven, want wanted) (marker, error) {
+	if want.mark && found.Standalone {
+		if err := b.makeFolder(root); err != nil {
+			return marker{}, err
+		}
+	}
+	if err := realPrivate(root); err != nil && (!want.mark || !errors.Is(err, fs.ErrNotExist)) {
+		return marker{}, err
+	}
+	options := b.durable
+	if want.mark {
+		options = append([]durable.Option{durable.Make()}, options...)
+	}
+	dir, err := durable.Open(root+"/"+backend.PrivateFolder, options...)
+	if err != nil {
+		return marker{}, err
+	}
+	defer func() { _ = dir.Close() }()
+	text, err := dir.Read(backend.MarkerFile, maxMarker)
+	if errors.Is(err, fs.ErrNotExist) && want.mark {
+		text, err = b.newMarker(found)
+		if err == nil {
+			err = dir.Write(backend.MarkerFile, text)
+		}
+	}
+	if err != nil {
+		return marker{}, err
+	}
+	return parseMarker(text)
+}
+
+// makeFolder makes the standalone pool's folder on the node's own disk.
+func (b *Backend) makeFolder(root string) error {
+	dir, err := durable.Open(root, append([]durable.Option{durable.MakeAll()}, b.durable...)...)
+	if err != nil {
+		return err
+	}
+	return dir.Close()
+}
+
+// realPrivate refuses a private folder that is a link or something else.
+func realPrivate(path string) error {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	exists, err := directory.Exists(root, backend.PrivateFolder)
+	if err == nil && !exists {
+		return fs.ErrNotExist
+	}
+	return err
+}
+
+// newMarker is of the file system's UUID; a standalone pool gets a UUID of its own.
+func (b *Backend) newMarker(found proven) ([]byte, error) {
+	uuid := found.uuid
+	if found.Standalone {
+		var random [16]byte
+		_, _ = rand.Read(random[:]) // never fails
+		uuid = strings.ToUpper(hex.EncodeToString(random[:]))
+	}
+	text, err := json.Marshal(marker{Version: markerVersion, UUID: uuid, Name: found.Name, Created: b.now().UTC()})
+	return append(text, '\n'), err
+}
+
+func parseMarker(text []byte) (marker, error) {
+	var read marker
+	if err := json.Unmarshal(text, &read); err != nil {
+		return read, fmt.Errorf("it cannot be read: %w", err)
+	}
+	if read.Version < 1 || read.Version > markerVersion {
+		return read, fmt.Errorf("it has the version %d; this plugin knows %d: install a newer one", read.Version, markerVersion)
+	}
+	if len(read.UUID) != 32 || strings.Trim(read.UUID, "0123456789ABCDEF") != "" {
+		return read, fmt.Errorf("it has no valid UUID: %q", read.UUID)
+	}
+	return read, nil
+}
+
+func (b *Backend) explainMarker(found *proven, err error) error {
+	file := found.Path + "/" + backend.PrivateFolder + "/" + backend.MarkerFile
+	if errors.Is(err, fs.ErrNotExist) {
+		if found.Standalone {
+			return fail(found.Pool, "the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Path, file)
+		}
+		return fail(found.Pool, "the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. Creating a volume on it makes the marker; volumes made before need their data back first",
+			found.Path, file)
+	}
+	var stuck = b.slow(found.Pool, err)
+	if errors.Is(stuck, backend.ErrUnavailable) {
+		return stuck
+	}
+	return &backend.Failure{Err: err, Text: fmt.Sprintf("pool %s: the marker %s is not usable: %v", found.Name, file, err)}
+}

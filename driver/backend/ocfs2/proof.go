@@ -1,0 +1,193 @@
+package ocfs2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// magic is OCFS2_SUPER_MAGIC (linux/magic.h).
+const magic = 0x7461636f
+
+// wanted is what a proof may do and must find.
+type wanted struct {
+	raise bool   // bring the pool up when it is not mounted
+	mark  bool   // make the private folder and the marker when they are missing
+	uuid  string // of the volume's record, or ""
+}
+
+// proven is a pool that is what it should be.
+type proven struct {
+	settings.Pool
+	uuid string
+	root string // the pool's root, as this process opens it
+}
+
+func (p *proven) private() string { return filepath.Join(p.root, backend.PrivateFolder) }
+
+func (p *proven) public() backend.Pool {
+	return backend.Pool{Name: p.Name, UUID: p.uuid, Private: p.private(), Standalone: p.Standalone}
+}
+
+// prove checks a pool, and remembers how it was.
+func (b *Backend) prove(ctx context.Context, pool settings.Pool, want wanted) (proven, error) {
+	found := proven{Pool: pool}
+	facts, err := b.examine(ctx, &found, want)
+	b.note(pool, facts, err)
+	if err != nil {
+		return proven{}, err
+	}
+	return found, nil
+}
+
+func (b *Backend) examine(ctx context.Context, found *proven, want wanted) (mounter.Filesystem, error) {
+	place := mounter.Place{Side: mounter.Host, Path: found.Path}
+	if found.Standalone {
+		if err := b.proveMarker(ctx, found, want); err != nil {
+			return mounter.Filesystem{}, err
+		}
+		facts, err := b.kernel.Filesystem(ctx, place)
+		return facts, b.slow(found.Pool, err)
+	}
+	mount, err := b.mounted(ctx, found.Pool)
+	if err == nil && mount == nil {
+		if !want.raise {
+			return mounter.Filesystem{}, b.notMounted(ctx, found.Pool, "")
+		}
+		if err = b.raise(ctx, found.Pool); err == nil {
+			mount, err = b.mounted(ctx, found.Pool)
+		}
+	}
+	if err != nil {
+		return mounter.Filesystem{}, b.slow(found.Pool, err)
+	}
+	if mount == nil {
+		return mounter.Filesystem{}, b.notMounted(ctx, found.Pool, "")
+	}
+	facts, err := b.kernel.Filesystem(ctx, place)
+	if err != nil {
+		return facts, b.slow(found.Pool, err)
+	}
+	if err := b.proveFilesystem(ctx, found, *mount, facts, want); err != nil {
+		return facts, err
+	}
+	return facts, b.proveMarker(ctx, found, want)
+}
+
+// mounted is what the host's table shows on top at the pool's path, or nil.
+func (b *Backend) mounted(ctx context.Context, pool settings.Pool) (*mounter.Mount, error) {
+	table, err := b.kernel.Table(ctx, mounter.Host)
+	if err != nil {
+		return nil, err
+	}
+	for _, mount := range slices.Backward(table) {
+		if mount.Target == pool.Path {
+			return &mount, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // not mounted is an answer
+}
+
+// proveFilesystem compares what is mounted with what was asked for.
+func (b *Backend) proveFilesystem(ctx context.Context, found *proven, mount mounter.Mount, facts mounter.Filesystem, want wanted) error {
+	pool := found.Pool
+	if facts.Magic != magic || facts.Type != "ocfs2" || facts.Device != mount.Device {
+		return fail(pool, "%s from %s is mounted at %s instead of the OCFS2 pool; unmount it (umount %s), the pool is then mounted by itself",
+			mount.FSType, mount.Source, pool.Path, pool.Path)
+	}
+	if mount.Root != "/" {
+		return fail(pool, "only the directory %s of a file system is mounted at %s, not its root; unmount it (umount %s)", mount.Root, pool.Path, pool.Path)
+	}
+	found.uuid = facts.UUID
+	if configured := specUUID(pool.Device); configured != "" && configured != facts.UUID {
+		return fail(pool, "the file system at %s has the UUID %s, but %s is configured; mount the right one, or correct POOL_DEVICE", pool.Path, facts.UUID, configured)
+	}
+	if want.uuid != "" && want.uuid != facts.UUID {
+		return fail(pool, "the file system at %s has the UUID %s, but the volume was created on %s; mount the right one, or remove the volume and create it again", pool.Path, facts.UUID, want.uuid)
+	}
+	if facts.ReadOnly || mount.ReadOnly {
+		return fail(pool, "the file system at %s is read-only, as OCFS2 makes itself after an error: see `dmesg`, stop the containers that use it, then umount %s, fsck.ocfs2 %s and mount it again",
+			pool.Path, pool.Path, mount.Source)
+	}
+	return b.proveCluster(ctx, found, mount)
+}
+
+// proveCluster refuses a mount whose locks other nodes do not see (fs/ocfs2/super.c, ocfs2_show_options).
+func (b *Backend) proveCluster(ctx context.Context, found *proven, mount mounter.Mount) error {
+	options := strings.Split(mount.Options+","+mount.SuperOptions, ",")
+	has := func(option string) bool { return slices.Contains(options, option) }
+	if has("localflocks") {
+		return fail(found.Pool, "it is mounted at %s with localflocks, so that nodes do not see each other's locks; mount it without", found.Path)
+	}
+	if slices.ContainsFunc(options, func(option string) bool {
+		return strings.HasPrefix(option, "cluster_stack=") && option != "cluster_stack=o2cb"
+	}) {
+		return nil // another cluster manager watches the nodes
+	}
+	if !has("heartbeat=local") && !has("heartbeat=global") {
+		return fail(found.Pool, "it is mounted at %s without a heartbeat, for one node only: two nodes would destroy it. Start the cluster (systemctl start o2cb) and mount it again; "+
+			"a file system made with mkfs.ocfs2 -M local must be changed with tunefs.ocfs2 -M cluster", found.Path)
+	}
+	if has("heartbeat=global") {
+		return nil // its regions are other devices'
+	}
+	cluster, err := b.kernel.Cluster(ctx, found.uuid)
+	if err != nil {
+		return b.slow(found.Pool, fmt.Errorf("read the cluster's state: %w", err))
+	}
+	if !cluster.Region {
+		return fail(found.Pool, "it is mounted at %s, but its heartbeat does not run on this node; stop its containers, umount %s, restart the cluster (systemctl restart o2cb) and mount it again", found.Path, found.Path)
+	}
+	return nil
+}
+
+// fail is a sentence about a pool; what it names must be repaired, after which the pool is well by itself.
+func fail(pool settings.Pool, format string, args ...any) error {
+	return &backend.Failure{Away: true, Text: fmt.Sprintf("pool %s: ", pool.Name) + fmt.Sprintf(format, args...)}
+}
+
+// slow says that a pool does not answer; other errors are passed with the pool's name.
+func (b *Backend) slow(pool settings.Pool, err error) error {
+	var known *backend.Failure
+	var stuck *mounter.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return err
+	case (errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)) && errors.As(err, &stuck):
+		return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf(
+			"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
+			pool.Name, pool.Path, stuck.Since.UTC().Format("2006-01-02T15:04:05Z"))}
+	}
+	return &backend.Failure{Err: err, Text: fmt.Sprintf("pool %s (%s): %v", pool.Name, pool.Path, err)}
+}
+
+// notMounted says that the pool is away and what the path is instead.
+func (b *Backend) notMounted(ctx context.Context, pool settings.Pool, why string) error {
+	what, seen := "does not exist", "does not exist"
+	err := b.kernel.Do(ctx, "pool path "+pool.Name, func() error {
+		entries, err := os.ReadDir(b.kernel.HostPath(pool.Path))
+		if err == nil && len(entries) == 0 {
+			seen = "is an empty folder of the root disk"
+		} else if err == nil {
+			seen = "is a plain folder of the root disk, with files in it"
+		}
+		return nil
+	})
+	if err == nil { // else the work may still be writing to seen
+		what = seen
+	}
+	if why == "" {
+		why = "mount it (mount -t ocfs2 " + pool.Device + " " + pool.Path + ")"
+	}
+	return fail(pool, "it is not mounted: %s %s now, and nothing was written there; %s", pool.Path, what, why)
+}

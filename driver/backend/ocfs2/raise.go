@@ -1,0 +1,219 @@
+package ocfs2
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// Times of a bring-up.
+const (
+	// raiseLimit bounds a whole bring-up; mount.ocfs2 alone takes 6-10 s, and 69 s when the nodes' timeouts differ (FACTS 2).
+	raiseLimit = 4 * time.Minute
+	mountLimit = 2 * time.Minute
+	loginLimit = 40 * time.Second
+	// deviceLimit is how long a disk may take to appear after an iSCSI login.
+	deviceLimit = 20 * time.Second
+	deviceTick  = 250 * time.Millisecond
+)
+
+// flight is a bring-up that has not ended. It is independent of those who wait for it.
+type flight struct {
+	since time.Time
+	done  chan struct{} // closed at the end
+	err   error         // valid when done is closed
+}
+
+// raise brings a pool up, once for everybody who asks meanwhile. Their time may end first; the bring-up then goes on.
+func (b *Backend) raise(ctx context.Context, pool settings.Pool) error {
+	current, first := b.register(pool.Name)
+	if first {
+		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), raiseLimit)
+		go func() {
+			defer cancel()
+			b.land(pool.Name, current, b.bringUp(work, pool))
+		}()
+	}
+	select {
+	case <-current.done:
+		return current.err
+	case <-ctx.Done():
+		return &backend.Failure{Away: true, Err: ctx.Err(), Text: fmt.Sprintf(
+			"pool %s is being brought up since %s (iSCSI login, cluster, mount) and is not ready yet; try again", pool.Name, current.since.UTC().Format(time.RFC3339))}
+	}
+}
+
+func (b *Backend) register(name string) (current *flight, first bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if current := b.flights[name]; current != nil {
+		return current, false
+	}
+	current = &flight{since: b.now(), done: make(chan struct{})}
+	b.flights[name] = current
+	return current, true
+}
+
+func (b *Backend) land(name string, current *flight, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	current.err = err
+	delete(b.flights, name)
+	close(current.done)
+}
+
+// bringUp finds the disk, logs in to its target if need be, and mounts it.
+func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
+	if pool.Device == "" {
+		return b.notMounted(ctx, pool, "configure its device (POOL_DEVICE=UUID=...), or mount it there")
+	}
+	device, err := b.device(ctx, pool)
+	if err == nil && device == "" && pool.ISCSI != nil {
+		if err = b.login(ctx, pool); err == nil {
+			device, err = b.appear(ctx, pool)
+		}
+	}
+	switch {
+	case err != nil:
+		return b.slow(pool, err)
+	case device == "":
+		why := "its disk " + pool.Device + " is not on this node: connect it (`iscsiadm -m session`, `blkid`)"
+		if pool.ISCSI == nil {
+			why += ", or configure ISCSI_PORTAL and ISCSI_TARGET to have it connected"
+		}
+		return b.notMounted(ctx, pool, why)
+	}
+	if err := b.elsewhere(ctx, pool, device); err != nil {
+		return b.slow(pool, err)
+	}
+	return b.slow(pool, b.mount(ctx, pool, device))
+}
+
+// appear waits for the disk of a session.
+func (b *Backend) appear(ctx context.Context, pool settings.Pool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, deviceLimit)
+	defer cancel()
+	ticker := time.NewTicker(deviceTick)
+	defer ticker.Stop()
+	for {
+		device, err := b.device(ctx, pool)
+		if device != "" || err != nil {
+			return device, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return "", fail(pool, "it is not mounted: the iSCSI session to %s is there, but no disk %s appeared within %s: check the target's LUNs on the NAS and the UUID or label (`lsblk -f`)",
+				pool.ISCSI.Target, pool.Device, deviceLimit)
+		}
+	}
+}
+
+// login makes the iSCSI session unless there is one.
+func (b *Backend) login(ctx context.Context, pool settings.Pool) error {
+	target, portal := pool.ISCSI.Target, pool.ISCSI.Portal
+	output, err := b.iscsiadm(ctx, "-m", "session")
+	if missing(err) {
+		return fail(pool, "it is not mounted, and this node has no iscsiadm to connect its disk: apt-get install open-iscsi")
+	}
+	if err != nil {
+		return err
+	}
+	if slices.Contains(strings.Fields(output.Stdout), target) {
+		return nil
+	}
+	output, err = b.iscsiadm(ctx, "-m", "discovery", "-t", "sendtargets", "-p", portal)
+	if err != nil {
+		return err
+	}
+	if output.Code != 0 {
+		return fail(pool, "it is not mounted: the iSCSI portal %s does not answer (%s): is the NAS on, and is its iSCSI service running?", portal, last(output.Stderr))
+	}
+	if !slices.Contains(strings.Fields(output.Stdout), target) {
+		return fail(pool, "it is not mounted: the iSCSI portal %s has no target %s for this node; correct ISCSI_TARGET, or allow this node's initiator on the NAS", portal, target)
+	}
+	output, err = b.iscsiadm(ctx, "-m", "node", "-T", target, "-p", portal, "--login")
+	if err != nil {
+		return err
+	}
+	if output.Code != 0 && output.Code != 15 { // ISCSI_ERR_SESS_EXISTS (open-isns/iscsi_err.h): somebody was quicker
+		return fail(pool, "it is not mounted: the iSCSI target %s refused the login (%s): check its access list and CHAP settings", target, last(output.Stderr))
+	}
+	b.log.WithFields(map[string]any{"pool": pool.Name, "target": target}).Info("iscsi session made")
+	return nil
+}
+
+func (b *Backend) iscsiadm(ctx context.Context, args ...string) (mounter.Output, error) {
+	return b.kernel.Run(ctx, mounter.Command{Name: "iscsiadm", Args: args, Limit: loginLimit})
+}
+
+// mount has the host's mount.ocfs2 mount the disk. Its exit code is not looked at: the mount table is (FACTS 2).
+func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) error {
+	err := b.kernel.Do(ctx, "mount point of "+pool.Name, func() error { return os.MkdirAll(b.kernel.HostPath(pool.Path), 0o755) })
+	if err != nil {
+		return fmt.Errorf("make the mount point: %w", err)
+	}
+	args := []string{"-t", "ocfs2"}
+	if len(pool.MountOptions) > 0 {
+		args = append(args, "-o", strings.Join(pool.MountOptions, ","))
+	}
+	output, err := b.kernel.Run(ctx, mounter.Command{Name: "mount", Args: append(args, device, pool.Path), Limit: mountLimit})
+	if err != nil {
+		return fmt.Errorf("run the host's mount: %w", err)
+	}
+	mounted, err := b.mounted(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if mounted == nil {
+		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output))
+	}
+	b.log.WithFields(map[string]any{"pool": pool.Name, "device": device, "path": pool.Path}).Info("pool mounted")
+	return nil
+}
+
+// hints are reasons that mount.ocfs2 or the kernel's log gives (FACTS 2), and what to do.
+//
+//nolint:gochecknoglobals // a constant table
+var hints = []struct{ text, advice string }{
+	{"no free slots available", "all node slots are in use: add one with `tunefs.ocfs2 -N <number> DEVICE` while no node has it mounted"},
+	{"heartbeat timeout", "the nodes' heartbeat timeouts differ: set O2CB_HEARTBEAT_THRESHOLD to the same value on every node"},
+	{"idle timeout", "the nodes' network timeouts differ: set O2CB_IDLE_TIMEOUT_MS to the same value on every node"},
+	{"unknown node", "this node is not in the cluster's node list: make /etc/ocfs2/cluster.conf the same on every node"},
+	{"Unable to access cluster service", "the cluster is not online: systemctl start o2cb (and enable it)"},
+	{"cluster service", "the cluster is not online: systemctl start o2cb (and enable it)"},
+	{"unknown filesystem type", "this node has no OCFS2: apt-get install ocfs2-tools and load the kernel's module ocfs2"},
+	{"Internal logic failure", "the slots are exhausted or this node is not in /etc/ocfs2/cluster.conf; `dmesg` tells which"},
+}
+
+// reason puts together what the program and the kernel's log say.
+func (b *Backend) reason(ctx context.Context, output mounter.Output) string {
+	said := last(output.Stderr)
+	if said == "" {
+		said = fmt.Sprintf("exit code %d and no text", output.Code)
+	}
+	log := ""
+	if kernel, err := b.kernel.Run(ctx, mounter.Command{Name: "dmesg"}); err == nil {
+		lines := strings.Split(strings.TrimSpace(kernel.Stdout), "\n")
+		log = strings.Join(lines[max(0, len(lines)-20):], "\n")
+	}
+	for _, hint := range hints {
+		if strings.Contains(log, hint.text) || strings.Contains(output.Stderr, hint.text) {
+			return said + "; " + hint.advice
+		}
+	}
+	return said + "; see `dmesg`"
+}
+
+// last is the last line that is not empty.
+func last(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}

@@ -1,0 +1,285 @@
+package ocfs2
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+)
+
+const (
+	entryFile = "entry.json"
+	dataName  = "data"
+	maxEntry  = 64 << 10
+	// stamp begins an entry's name, so that names sort by time.
+	stamp = "20060102T150405Z"
+)
+
+// entry is what an entry's folder says of its data.
+type entry struct {
+	Version  int              `json:"version"`
+	ID       string           `json:"id"`
+	Volume   string           `json:"volume"`
+	VolumeID string           `json:"volume_id"`
+	Subdir   string           `json:"subdir"`
+	Removed  time.Time        `json:"removed"`
+	Location backend.Location `json:"location"`
+	data     bool             // the data is there; else a crash came between
+}
+
+// TrashList lists the data of removed volumes on a pool, the oldest first.
+func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEntry, error) {
+	pool, err := b.trashPool(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	var found []backend.TrashEntry
+	err = b.work(ctx, pool, "trash", func(root *os.Root) error {
+		entries, err := entries(root, pool.private())
+		for _, e := range entries {
+			if e.data {
+				found = append(found, backend.TrashEntry{ID: e.ID, Pool: pool.Name, Volume: e.Volume, Subdir: e.Subdir, Removed: e.Removed})
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, b.slow(pool.Pool, err)
+	}
+	return found, nil
+}
+
+// trashPool proves a pool for its trash. One that was never used has none, which is said as an error of the proof.
+func (b *Backend) trashPool(ctx context.Context, name string) (proven, error) {
+	pool, err := b.find(name, name == standaloneName)
+	if err != nil {
+		return proven{}, err
+	}
+	return b.prove(ctx, pool, wanted{})
+}
+
+// entries reads the trash. A folder that cannot be understood is passed over: it hides no other.
+func entries(root *os.Root, private string) ([]entry, error) {
+	dir, err := durable.Open(private)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	folders, err := dir.List(backend.TrashFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var found []entry
+	for _, folder := range folders {
+		text, err := dir.Read(path.Join(backend.TrashFolder, folder.Name(), entryFile), maxEntry)
+		if err != nil {
+			continue
+		}
+		read := entry{}
+		if json.Unmarshal(text, &read) != nil || !directory.IsClean(read.Subdir) {
+			continue
+		}
+		read.ID = folder.Name()
+		_, err = root.Lstat(dataPath(read.ID))
+		read.data = err == nil
+		found = append(found, read)
+	}
+	return found, err
+}
+
+func entryPath(id string) string {
+	return path.Join(backend.PrivateFolder, backend.TrashFolder, id)
+}
+
+func dataPath(id string) string { return path.Join(entryPath(id), dataName) }
+
+// newEntry describes what is about to be moved.
+func (b *Backend) newEntry(volume backend.Volume) entry {
+	removed := b.now().UTC()
+	return entry{
+		Version: 1, ID: removed.Format(stamp) + "-" + volume.Name, Volume: volume.Name, VolumeID: volume.ID,
+		Subdir: volume.Location.Subdir, Removed: removed, Location: volume.Location,
+	}
+}
+
+// write makes the entry's folder and text durable, before anything is moved into it.
+func (b *Backend) write(private string, e entry) error {
+	text, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	dir, err := durable.Open(private, b.durable...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	folder := path.Join(backend.TrashFolder, e.ID)
+	if err := dir.MkdirAll(folder); err != nil {
+		return err
+	}
+	return dir.Write(path.Join(folder, entryFile), append(text, '\n'))
+}
+
+// TrashRestore moves an entry's data to the directory of a volume that was just created and holds nothing. It is repeated
+// after a crash: data that has arrived is success.
+func (b *Backend) TrashRestore(ctx context.Context, id string, volume backend.Volume) error {
+	if err := checkEntryID(id); err != nil {
+		return err
+	}
+	pool, err := b.open(ctx, volume, wanted{raise: true})
+	if err != nil {
+		return err
+	}
+	err = b.work(ctx, pool, "trash", func(root *os.Root) error { return restore(ctx, root, id, volume) })
+	if err != nil {
+		return b.explain(pool, volume, err)
+	}
+	return nil
+}
+
+func restore(ctx context.Context, root *os.Root, id string, volume backend.Volume) error {
+	target, err := directory.Open(root, volume.Location.Subdir)
+	if err != nil {
+		return err
+	}
+	inside, err := fs.ReadDir(target.FS(), ".")
+	if err = errors.Join(err, target.Close()); err != nil {
+		return err
+	}
+	waiting, err := directory.Exists(root, dataPath(id))
+	switch {
+	case err != nil:
+		return err
+	case !waiting && len(inside) == 0:
+		return &backend.Failure{Text: fmt.Sprintf("there is no entry %q in the trash of the pool; `docker homelab trash ls` lists them", id)}
+	case waiting && len(inside) > 0:
+		return &backend.Failure{Text: fmt.Sprintf("the directory %q is not empty, so that the entry %q of the trash is not moved there; name another subdir", volume.Location.Subdir, id)}
+	case waiting:
+		// rmdir: it fails when something has come into it. A crash here leaves no directory, and Create makes it again.
+		if err := root.Remove(volume.Location.Subdir); err != nil {
+			return err
+		}
+		if err := move(root, dataPath(id), volume.Location.Subdir); err != nil {
+			return err
+		}
+	}
+	trash, err := directory.Open(root, path.Dir(entryPath(id)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(directory.Delete(ctx, trash, id), trash.Close())
+}
+
+// move renames a directory and makes both folders durable. What arrived must be what was
+// seen before: a container may have exchanged something on the way, and then it is moved back.
+func move(root *os.Root, from, to string) error {
+	seen, err := stat(root, from)
+	if err != nil {
+		return err
+	}
+	if err := root.Rename(from, to); err != nil {
+		return err
+	}
+	arrived, err := stat(root, to)
+	if err == nil && !os.SameFile(seen, arrived) {
+		err = errors.Join(&directory.Error{Path: from, Err: directory.ErrSwapped}, root.Rename(to, from))
+	}
+	if err != nil {
+		return err
+	}
+	for _, folder := range []string{path.Dir(to), path.Dir(from)} {
+		if err := syncFolder(root, folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stat describes a directory that is reached without a link.
+func stat(root *os.Root, name string) (fs.FileInfo, error) {
+	dir, err := directory.Open(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dir.Close() }()
+	return dir.Stat(".")
+}
+
+func syncFolder(root *os.Root, name string) error {
+	if name == "." {
+		return directory.Sync(root)
+	}
+	dir, err := directory.Open(root, name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(directory.Sync(dir), dir.Close())
+}
+
+// TrashEmpty deletes an entry, or, when id is "", all that were removed before a time, and says how many. It stops at the
+// context's end and can be repeated.
+func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.Time) (int, error) {
+	if id != "" {
+		if err := checkEntryID(id); err != nil {
+			return 0, err
+		}
+	}
+	pool, err := b.trashPool(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	count := 0
+	err = b.work(ctx, pool, "trash", func(root *os.Root) error {
+		all, err := entries(root, pool.private())
+		problems := multierror.Append(nil, list(err)...)
+		for _, e := range all {
+			if (id == "" && e.Removed.Before(before)) || e.ID == id {
+				if err := deleteEntry(ctx, root, e.ID); err != nil {
+					problems = multierror.Append(problems, err)
+					continue
+				}
+				count++
+			}
+		}
+		return problems.ErrorOrNil()
+	})
+	if err != nil {
+		return 0, b.slow(pool.Pool, err)
+	}
+	return count, nil
+}
+
+// deleteEntry deletes the data first: what is left of an interrupted delete is still listed.
+func deleteEntry(ctx context.Context, root *os.Root, id string) error {
+	folder, err := directory.Open(root, entryPath(id))
+	if err != nil {
+		return err
+	}
+	err = directory.Delete(ctx, folder, dataName)
+	if err = errors.Join(err, folder.Close()); err != nil {
+		return err
+	}
+	trash, err := directory.Open(root, path.Dir(entryPath(id)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(directory.Delete(ctx, trash, id), trash.Close())
+}
+
+func checkEntryID(id string) error {
+	if id == "" || strings.ContainsAny(id, "/\x00") || strings.HasPrefix(id, ".") {
+		return fmt.Errorf("%q is no entry of the trash; `docker homelab trash ls` lists them", id)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package ocfs2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// errMark says that a directory has no mark of the volume.
+var errMark = errors.New("the directory has no mark of the volume")
+
+// open proves the pool of a recorded volume. Records are hostile input: what they say is checked again.
+func (b *Backend) open(ctx context.Context, volume backend.Volume, want wanted) (proven, error) {
+	location := volume.Location
+	first, _, _ := strings.Cut(location.Subdir, "/")
+	switch {
+	case !directory.IsID(volume.ID):
+		return proven{}, fmt.Errorf("the volume's record is not usable: the ID %q is not 32 hexadecimal digits", volume.ID)
+	case !directory.IsClean(location.Subdir), first == backend.PrivateFolder, (location.Subdir == "") != location.Whole:
+		return proven{}, fmt.Errorf("the volume's record is not usable: subdir=%q is no volume's directory", location.Subdir)
+	}
+	pool, err := b.find(location.Pool, location.Standalone)
+	if err != nil {
+		return proven{}, err
+	}
+	want.uuid = location.PoolUUID
+	return b.prove(ctx, pool, want)
+}
+
+// work does file work on a proven pool, on a thread of its own, with the pool's root open.
+func (b *Backend) work(ctx context.Context, pool proven, key string, work func(root *os.Root) error) error {
+	return b.kernel.Do(ctx, "pool "+pool.Name+" "+key, func() error {
+		root, err := os.OpenRoot(pool.root)
+		if err != nil {
+			return err
+		}
+		return errors.Join(work(root), root.Close())
+	})
+}
+
+// Create proves the pool, marks the directory as the volume's, and makes it unless it is there. Whether an interrupted Create
+// made it is told by the mark, which is safer than the caller's guess.
+func (b *Backend) Create(ctx context.Context, volume backend.Volume, _ bool) (backend.Location, error) {
+	pool, err := b.open(ctx, volume, wanted{raise: true, mark: true})
+	if err != nil {
+		return backend.Location{}, err
+	}
+	location := volume.Location
+	location.PoolUUID = pool.uuid
+	if location.Whole {
+		location.Adopted = true
+		return location, nil
+	}
+	adopted := false
+	err = b.work(ctx, pool, location.Subdir, func(root *os.Root) (err error) {
+		adopted, err = b.create(root, pool.private(), volume)
+		return err
+	})
+	if err != nil {
+		return backend.Location{}, b.explain(pool, volume, err)
+	}
+	location.Adopted = adopted
+	return location, nil
+}
+
+// create writes the mark before the directory: after a crash it tells a directory that we made from one that was there.
+func (b *Backend) create(root *os.Root, private string, volume backend.Volume) (adopted bool, err error) {
+	location := volume.Location
+	exists, err := directory.Exists(root, location.Subdir)
+	if err != nil {
+		return false, err
+	}
+	marked, adopted, err := backend.ReadMark(private, location.Subdir, volume.ID, b.durable...)
+	switch {
+	case err != nil:
+		return false, err
+	case exists && marked && adopted:
+		return true, nil
+	case exists && !marked:
+		return true, backend.WriteAdoptedMark(private, location.Subdir, volume.ID, b.durable...)
+	case exists:
+		return false, finish(root, location)
+	}
+	if err := backend.WriteMark(private, location.Subdir, volume.ID, b.durable...); err != nil {
+		return false, err
+	}
+	return false, directory.Make(root, location.Subdir, owner(location))
+}
+
+// finish gives a directory of an interrupted Create its owner. It is not repeated for one that was complete, or has been
+// filled since: what a container or a person changed stays.
+func finish(root *os.Root, location backend.Location) error {
+	dir, err := directory.Open(root, location.Subdir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	info, err := dir.Stat(".")
+	if err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(dir.FS(), ".")
+	if err != nil || len(entries) > 0 || info.Mode().Perm() != 0o700 {
+		return err
+	}
+	return directory.Make(root, location.Subdir, owner(location))
+}
+
+func owner(location backend.Location) directory.Owner {
+	return directory.Owner{UID: location.UID, GID: location.GID, Mode: location.Mode}
+}
+
+// Stage proves the pool, the directory and its mark.
+func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Staged, error) {
+	pool, err := b.open(ctx, volume, wanted{raise: true})
+	if err != nil {
+		return backend.Staged{}, err
+	}
+	public := pool.public()
+	staged := backend.Staged{
+		Base: mounter.Place{Side: mounter.Host, Path: pool.Path}, Subdir: volume.Location.Subdir,
+		ReadOnly: volume.Location.ReadOnly, Pool: &public,
+	}
+	if volume.Location.Whole {
+		staged.ReadOnly, staged.Mask = true, []string{backend.PrivateFolder}
+		return staged, nil
+	}
+	err = b.work(ctx, pool, volume.Location.Subdir, func(root *os.Root) error {
+		dir, err := directory.Open(root, volume.Location.Subdir)
+		if err != nil {
+			return err
+		}
+		if err := dir.Close(); err != nil {
+			return err
+		}
+		has, err := backend.HasMark(pool.private(), volume.Location.Subdir, volume.ID)
+		if err == nil && !has {
+			return errMark
+		}
+		return err
+	})
+	if err != nil {
+		return backend.Staged{}, b.explain(pool, volume, err)
+	}
+	return staged, nil
+}
+
+// explain says what is wrong with a volume's directory.
+func (b *Backend) explain(pool proven, volume backend.Volume, err error) error {
+	full := path.Join(pool.Path, volume.Location.Subdir)
+	var known *backend.Failure
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, errMark):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf(
+			"the directory %s on pool %s is not marked as the one of volume %s: it was put there after the volume's own went away. If it is the right data, remove the volume (the directory stays) and create it again with subdir=%s",
+			full, pool.Name, volume.Name, volume.Location.Subdir)}
+	case errors.Is(err, fs.ErrNotExist):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf(
+			"the directory %s of volume %s does not exist on pool %s: bring it back (docker homelab trash ls, or a backup), or remove the volume (docker volume rm %s) and create it again",
+			full, volume.Name, pool.Name, volume.Name)}
+	case errors.Is(err, directory.ErrLink), errors.Is(err, directory.ErrNotDirectory), errors.Is(err, directory.ErrSwapped), errors.Is(err, directory.ErrOtherFilesystem):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf(
+			"volume %s cannot use %s on pool %s: %v; every part of a volume's directory must be a real directory of the pool", volume.Name, full, pool.Name, err)}
+	case errors.Is(err, mounter.ErrStuck), errors.Is(err, mounter.ErrBusy):
+		return b.slow(pool.Pool, err)
+	}
+	return &backend.Failure{Err: err, Text: fmt.Sprintf("pool %s, directory %s of volume %s: %v", pool.Name, full, volume.Name, err)}
+}

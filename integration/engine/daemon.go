@@ -40,8 +40,13 @@ type fatal struct{ error }
 
 func (f fatal) Unwrap() error { return f.error }
 
-// poll asks every 20 ms until there is no error, or ctx ends: then it tells the last answer.
+// patience is generous: everything that is polled takes a second or two on an idle machine.
+const patience = time.Minute
+
+// poll asks every 20 ms until there is no error, ctx ends or patience does: then it tells the last answer.
 func poll(ctx context.Context, ask func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {

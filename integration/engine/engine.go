@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
-	"time"
 )
 
 // Options say what is special about an engine.
@@ -68,8 +69,6 @@ func (e *Engine) Boot(ctx context.Context) error {
 		return err
 	}
 	e.daemon = daemon
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
-	defer cancel()
 	return poll(ctx, func() error {
 		select {
 		case <-daemon.done:
@@ -80,9 +79,6 @@ func (e *Engine) Boot(ctx context.Context) error {
 		}
 	})
 }
-
-// bootLimit is generous: 0.8 s on an idle machine, but a restart first stops what lives from before (10 s each).
-const bootLimit = time.Minute
 
 // Shutdown asks the engine to end, as its service manager would, and waits for it.
 func (e *Engine) Shutdown(ctx context.Context) error { return e.end(ctx, syscall.SIGTERM) }
@@ -137,12 +133,15 @@ func (e *Engine) Address() string { return "unix://" + filepath.Join(e.folder, "
 // LogFile is the engine's log, which also holds what plugins print. It is on the machine and ends with Close.
 func (e *Engine) LogFile() string { return filepath.Join(e.folder, "dockerd.log") }
 
-// LogTail is the end of the engine's log, for messages.
+// LogTail is the end of the engine's log, for messages, without what containerd tells of itself.
 func (e *Engine) LogTail() string {
-	const tail = 4096
+	const tail = 40
 	text, err := os.ReadFile(e.LogFile())
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-tail):])
+	lines := slices.DeleteFunc(slices.Collect(strings.Lines(string(text))), func(line string) bool {
+		return strings.Contains(line, "loading plugin") || strings.Contains(line, "module=grpc")
+	})
+	return strings.Join(lines[max(0, len(lines)-tail):], "")
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // CreatePlugin makes a managed plugin of a folder with rootfs and config.json, changes its settings ("NAME=value") and
@@ -48,8 +49,17 @@ func (e *Engine) PluginPID(ctx context.Context, name string) (int, error) {
 	return pid, err
 }
 
+// Settling is how long after a plugin's death the engine may still be starting it: it dials the new process's socket at
+// once and then every 3 s (moby, plugin/manager_linux.go, pluginPostStart). A second death in that time makes it give up and
+// disable the plugin.
+const Settling = 4 * time.Second
+
 // KillPlugin ends a plugin's process with SIGKILL and returns when the engine has started it again, with its new PID.
 func (e *Engine) KillPlugin(ctx context.Context, name string) (int, error) {
+	id, err := e.PluginID(ctx, name)
+	if err != nil {
+		return 0, err
+	}
 	before, err := e.PluginPID(ctx, name)
 	if err != nil {
 		return 0, err
@@ -59,7 +69,7 @@ func (e *Engine) KillPlugin(ctx context.Context, name string) (int, error) {
 	}
 	var after int
 	err = poll(ctx, func() error {
-		after, err = e.PluginPID(ctx, name)
+		after, err = e.childOfShim(id)
 		if err == nil && after == before {
 			return fmt.Errorf("engine: plugin %s still has PID %d", name, before)
 		}

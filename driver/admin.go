@@ -71,6 +71,18 @@ func (d *Driver) TrashRestore(ctx context.Context, id, name string) error {
 	return d.Create(ctx, name, options)
 }
 
+// trashed refuses an entry that is not in a pool's trash, before anything is made for it.
+func (d *Driver) trashed(ctx context.Context, pool, id string) error {
+	entries, err := d.options.Pools.TrashList(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(entries, func(entry TrashEntry) bool { return entry.ID == id }) {
+		return fmt.Errorf("there is no entry %q in the trash of pool %s; `docker homelab trash ls` lists them", id, pool)
+	}
+	return nil
+}
+
 // TrashEmpty deletes an entry, or all entries older than an age when id is "", and says how many.
 func (d *Driver) TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error) {
 	names, err := d.pools(pool)

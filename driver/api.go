@@ -3,6 +3,7 @@ package driver
 import (
 	"time"
 
+	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
 )
@@ -23,15 +24,7 @@ type Engine = reference.Engine
 type Use = reference.Use
 
 // TrashEntry is the data of one removed volume.
-type TrashEntry struct {
-	ID      string    `json:"id"` // <time>-<name>, the folder's name in the trash
-	Pool    string    `json:"pool"`
-	Volume  string    `json:"volume"`
-	Subdir  string    `json:"subdir"`
-	Class   string    `json:"class,omitempty"`
-	Removed time.Time `json:"removed"`
-	Expires time.Time `json:"expires"`
-}
+type TrashEntry = backend.TrashEntry
 
 // HolderRecord is who uses one directory of a pool.
 type HolderRecord struct {

@@ -19,7 +19,6 @@ type draft struct {
 	record catalog.Record
 	shelf  *catalog.Catalog
 	plan   backend.Plan
-	from   string // a trash entry
 	// again says that an interrupted Create of this very volume went before: what it made is ours.
 	again bool
 }
@@ -97,8 +96,13 @@ func (d *Driver) draft(ctx context.Context, name string, options map[string]stri
 	if err := d.allowed(ctx, plan.Location); err != nil {
 		return draft{}, err
 	}
+	if entry, ok := strings.CutPrefix(set.From, "trash/"); ok {
+		if err := d.trashed(ctx, plan.Location.Pool, entry); err != nil {
+			return draft{}, err
+		}
+	}
 	made := draft{
-		plan: plan, shelf: d.records.shelf(plan.Location.Standalone, now), from: strings.TrimPrefix(set.From, "trash/"),
+		plan: plan, shelf: d.records.shelf(plan.Location.Standalone, now),
 		record: catalog.Record{
 			Version: catalog.Version, ID: catalog.NewID(), Name: name, State: catalog.Creating, Class: chosen.class.Name,
 			Location: plan.Location, Options: option.Public(options), Access: string(chosen.access),
@@ -161,13 +165,21 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 	if made.record.Location, err = storage.Create(ctx, volumeOf(made.record), made.again); err != nil {
 		return err
 	}
-	steps = undo{} // from here on the way is forward: the directory is there and the intent says so
-	if made.from != "" {
-		if err := d.options.Pools.TrashRestore(ctx, made.from, volumeOf(made.record)); err != nil {
-			return err
-		}
+	steps.add(func(ctx context.Context) error { return storage.Remove(ctx, volumeOf(made.record)) })
+	if err := d.fill(ctx, made.record); err != nil {
+		return err
 	}
+	steps = undo{} // from here on the way is forward: the directory is there and the intent says so
 	return d.ready(ctx, made)
+}
+
+// fill begins a volume with the data of a trash entry, when its options say so.
+func (d *Driver) fill(ctx context.Context, record catalog.Record) error {
+	entry, ok := strings.CutPrefix(record.Options["from"], "trash/")
+	if !ok {
+		return nil
+	}
+	return d.options.Pools.TrashRestore(ctx, entry, volumeOf(record))
 }
 
 func (d *Driver) ready(ctx context.Context, made draft) error {

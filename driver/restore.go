@@ -169,5 +169,8 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 	if record.Location, err = storage.Create(ctx, volumeOf(record), true); err != nil {
 		return err
 	}
+	if err := d.fill(ctx, record); err != nil {
+		return err
+	}
 	return d.ready(ctx, draft{record: record, shelf: shelf})
 }

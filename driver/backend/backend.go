@@ -53,6 +53,7 @@ type Location struct {
 type Volume struct {
 	ID       string // immutable, random, 32 hexadecimal digits
 	Name     string
+	Class    string // for the trash, so that a restored volume is of the same class
 	Location Location
 }
 

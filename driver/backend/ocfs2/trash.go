@@ -33,6 +33,7 @@ type entry struct {
 	Volume   string           `json:"volume"`
 	VolumeID string           `json:"volume_id"`
 	Subdir   string           `json:"subdir"`
+	Class    string           `json:"class,omitempty"`
 	Removed  time.Time        `json:"removed"`
 	Location backend.Location `json:"location"`
 	data     bool             // the data is there; else a crash came between
@@ -49,7 +50,7 @@ func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEn
 		entries, err := entries(root, pool.private())
 		for _, e := range entries {
 			if e.data {
-				found = append(found, backend.TrashEntry{ID: e.ID, Pool: pool.Name, Volume: e.Volume, Subdir: e.Subdir, Removed: e.Removed})
+				found = append(found, backend.TrashEntry{ID: e.ID, Pool: pool.Name, Volume: e.Volume, Subdir: e.Subdir, Class: e.Class, Removed: e.Removed})
 			}
 		}
 		return err
@@ -109,7 +110,7 @@ func (b *Backend) newEntry(volume backend.Volume) entry {
 	removed := b.now().UTC()
 	return entry{
 		Version: 1, ID: removed.Format(stamp) + "-" + volume.Name, Volume: volume.Name, VolumeID: volume.ID,
-		Subdir: volume.Location.Subdir, Removed: removed, Location: volume.Location,
+		Subdir: volume.Location.Subdir, Class: volume.Class, Removed: removed, Location: volume.Location,
 	}
 }
 

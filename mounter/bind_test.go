@@ -166,10 +166,14 @@ func TestLateBindIsUndone(t *testing.T) {
 	assert.ErrorContains(t, err, "the kernel has not answered in time (since ")
 	assert.ErrorIs(t, f.Unmount(t.Context(), bind.Target), mounter.ErrBusy)
 	close(open)
-	eventually(t, "the target is free again", func() bool {
-		return !errors.Is(f.Unmount(t.Context(), bind.Target), mounter.ErrBusy)
+	eventually(t, "the late mount and its folder are gone", func() bool {
+		_, err := os.Lstat(bind.Target)
+		return errors.Is(err, os.ErrNotExist)
 	})
 	f.assertGone(t, bind.Target)
+	f.fault = nil
+	eventually(t, "the target is free again", func() bool { return f.Bind(t.Context(), bind) == nil })
+	assert.NilError(t, f.Unmount(t.Context(), bind.Target))
 }
 
 // Every system call of a masked bind and its unmount fails once; nothing may be left, and nothing may be seen unmasked.

@@ -80,7 +80,7 @@ func (c *Credentials) take(line string) error {
 	}
 	name, value, ok := strings.Cut(trimmed, "=")
 	if !ok {
-		return errors.New(`has no "=": write username=..., password=... or domain=...`)
+		return errors.New(`has no "=": write username=, password= or domain= and the value`)
 	}
 	if !utf8.ValidString(value) {
 		return errors.New("is not UTF-8")

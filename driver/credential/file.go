@@ -47,8 +47,7 @@ func private(info fs.FileInfo, shown string) error {
 
 // cause drops the path that os adds: it may be one that the operator does not know.
 func cause(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

@@ -43,6 +43,18 @@ func (s *Store) Mirror(ctx context.Context, poolFolder string) error {
 	return problems.ErrorOrNil()
 }
 
+// refresh writes a copy unless it is equal: an fsync costs more than a read.
+func refresh(dir *durable.Dir, name string, text []byte) error {
+	old, err := dir.Read(name, maxFile)
+	switch {
+	case err == nil && bytes.Equal(old, text):
+		return nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return dir.Write(name, text)
+}
+
 // replace writes what changed and removes what is no longer wanted.
 func (s *Store) replace(wanted map[string][]byte, kept map[string]bool) error {
 	folder := s.kernel.HostPath(filepath.Join(s.folder, mirrorFolder))
@@ -56,14 +68,7 @@ func (s *Store) replace(wanted map[string][]byte, kept map[string]bool) error {
 	}
 	defer func() { _ = dir.Close() }()
 	for name, text := range wanted {
-		old, err := dir.Read(name, maxFile)
-		if err == nil && bytes.Equal(old, text) {
-			continue
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := dir.Write(name, text); err != nil {
+		if err := refresh(dir, name, text); err != nil {
 			return err
 		}
 	}

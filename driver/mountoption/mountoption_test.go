@@ -50,10 +50,10 @@ func TestPublicHidesEveryPassword(t *testing.T) {
 }
 
 func TestKnown(t *testing.T) {
-	for _, name := range strings.Fields("vers uid soft nosoft noserverino nofail _netdev x-systemd.automount nobrl nodfs user") {
+	for name := range strings.FieldsSeq("vers uid soft nosoft noserverino nofail _netdev x-systemd.automount nobrl nodfs user") {
 		assert.Assert(t, mountoption.Known(name), name)
 	}
-	for _, name := range strings.Fields("verz nononsense uids") {
+	for name := range strings.FieldsSeq("verz nononsense uids") {
 		assert.Assert(t, !mountoption.Known(name), name)
 	}
 }

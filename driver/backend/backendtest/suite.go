@@ -49,7 +49,7 @@ type Bench struct {
 }
 
 // Run runs the suite.
-func Run(t *testing.T, make func(t *testing.T) Bench) {
+func Run(t *testing.T, factory func(t *testing.T) Bench) {
 	t.Helper()
 	for name, part := range map[string]func(*testing.T, Bench){
 		"plan touches nothing":        planTouchesNothing,
@@ -63,9 +63,9 @@ func Run(t *testing.T, make func(t *testing.T) Bench) {
 		"nothing shows a secret":      nothingShowsASecret,
 		"concurrent calls are served": concurrentCalls,
 	} {
-		t.Run(name, func(t *testing.T) { part(t, make(t)) })
+		t.Run(name, func(t *testing.T) { part(t, factory(t)) })
 	}
-	t.Run("create and stage survive every fault", func(t *testing.T) { everyFault(t, make) })
+	t.Run("create and stage survive every fault", func(t *testing.T) { everyFault(t, factory) })
 }
 
 // planned plans the good request.
@@ -164,7 +164,7 @@ func adoptedIsLeftAlone(t *testing.T, b Bench) {
 	volume.ID, volume.Location.Subdir = strings.Repeat("a", 32), "adopted"
 	folder := b.Folder(volume.Location)
 	assert.NilError(t, os.Mkdir(folder, 0o711))
-	assert.NilError(t, os.WriteFile(filepath.Join(folder, "data"), []byte("x"), 0o600))
+	assert.NilError(t, os.Mkdir(filepath.Join(folder, "data"), 0o700))
 	location, err := b.Backend.Create(t.Context(), volume, false)
 	assert.NilError(t, err)
 	assert.Assert(t, location.Adopted)
@@ -194,11 +194,11 @@ func removeIsIdempotent(t *testing.T, b Bench) {
 }
 
 // everyFault fails each call of the kernel in turn: the error is readable, and the same call then comes to the same end.
-func everyFault(t *testing.T, make func(t *testing.T) Bench) {
+func everyFault(t *testing.T, factory func(t *testing.T) Bench) {
 	broken := errors.New("broken on purpose")
 	failures := 0
 	for n := 1; ; n++ {
-		b := make(t)
+		b := factory(t)
 		volume := b.planned(t)
 		b.Kernel.FailNth(n, broken)
 		before := b.Kernel.Calls()

@@ -43,8 +43,13 @@ func (b *Backend) Plan(_ context.Context, request backend.Request) (backend.Plan
 	var problems *multierror.Error
 	location := request.Location
 	for _, given := range []struct{ name, value string }{
-		{"device", request.Device}, {"share", request.Share}, {"pool", location.Pool}, {"subdir", location.Subdir},
-		{"credentials", location.Credentials}, {"username", request.Username}, {"o", without(request.Options)},
+		{"device", request.Device},
+		{"share", request.Share},
+		{"pool", location.Pool},
+		{"subdir", location.Subdir},
+		{"credentials", location.Credentials},
+		{"username", request.Username},
+		{"o", without(request.Options)},
 	} {
 		if given.value != "" {
 			problems = multierror.Append(problems, fmt.Errorf("option %s=%q has no meaning for a volume on the node (classes cache and temp); leave it out or choose another class", given.name, given.value))

@@ -44,7 +44,7 @@ func disk() mountertest.FileSystem {
 	return mountertest.FileSystem{Type: "ocfs2", UUID: uuid, Source: "/dev/sda", SuperOptions: "rw,_netdev,heartbeat=local,nointr,data=ordered"}
 }
 
-func newBench(t testing.TB, options ...durable.Option) *bench {
+func newBench(t *testing.T, options ...durable.Option) *bench {
 	t.Helper()
 	b := &bench{kernel: mountertest.New(t), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	b.settings = &settings.Settings{Node: "node-1", Defaults: settings.Initial(), Pools: []settings.Pool{{
@@ -61,7 +61,7 @@ func newBench(t testing.TB, options ...durable.Option) *bench {
 }
 
 // mountedBench has its pool mounted.
-func mountedBench(t testing.TB, options ...durable.Option) *bench {
+func mountedBench(t *testing.T, options ...durable.Option) *bench {
 	t.Helper()
 	b := newBench(t, options...)
 	b.kernel.MountHost(poolPath, disk())
@@ -87,7 +87,7 @@ func volume(name, subdir string) backend.Volume {
 	}}
 }
 
-func create(t testing.TB, b *bench, v backend.Volume) backend.Volume {
+func create(t *testing.T, b *bench, v backend.Volume) backend.Volume {
 	t.Helper()
 	location, err := b.backend.Create(t.Context(), v, false)
 	assert.NilError(t, err)

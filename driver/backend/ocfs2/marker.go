@@ -62,14 +62,7 @@ func (b *Backend) marker(root string, found proven, want wanted) (marker, error)
 			return marker{}, err
 		}
 	}
-	if err := realPrivate(root); err != nil && (!want.mark || !errors.Is(err, fs.ErrNotExist)) {
-		return marker{}, err
-	}
-	options := b.durable
-	if want.mark {
-		options = append([]durable.Option{durable.Make()}, options...)
-	}
-	dir, err := durable.Open(root+"/"+backend.PrivateFolder, options...)
+	dir, err := b.openPrivate(root, want)
 	if err != nil {
 		return marker{}, err
 	}
@@ -85,6 +78,18 @@ func (b *Backend) marker(root string, found proven, want wanted) (marker, error)
 		return marker{}, err
 	}
 	return parseMarker(text)
+}
+
+// openPrivate opens the private folder, which it makes when that is wanted and it is missing.
+func (b *Backend) openPrivate(root string, want wanted) (*durable.Dir, error) {
+	if err := realPrivate(root); err != nil && (!want.mark || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, err
+	}
+	options := b.durable
+	if want.mark {
+		options = append([]durable.Option{durable.Make()}, options...)
+	}
+	return durable.Open(root+"/"+backend.PrivateFolder, options...)
 }
 
 // makeFolder makes the standalone pool's folder on the node's own disk.
@@ -145,7 +150,7 @@ func (b *Backend) explainMarker(found *proven, err error) error {
 		return fail(found.Pool, "the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. Creating a volume on it makes the marker; volumes made before need their data back first",
 			found.Path, file)
 	}
-	var stuck = b.slow(found.Pool, err)
+	stuck := b.slow(found.Pool, err)
 	if errors.Is(stuck, backend.ErrUnavailable) {
 		return stuck
 	}

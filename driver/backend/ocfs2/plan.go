@@ -62,12 +62,7 @@ func (b *Backend) place(request backend.Request) (settings.Pool, string, error) 
 	if below == "" && location.Subdir == "" && !location.Whole {
 		return pool, "", fmt.Errorf("device=%q is the root of pool %s, in which all volumes are; write device=%s/<directory>, or class=backup for a read-only view of the pool", request.Device, pool.Name, pool.Path)
 	}
-	if location.Subdir != "" && below != "" {
-		below += "/" + location.Subdir
-	} else if below == "" {
-		below = location.Subdir
-	}
-	return pool, below, nil
+	return pool, strings.Trim(below+"/"+location.Subdir, "/"), nil
 }
 
 func (b *Backend) named(name string) (settings.Pool, error) {

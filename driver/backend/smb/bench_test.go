@@ -37,7 +37,7 @@ type bench struct {
 // Current makes the bench a settings.Source.
 func (b *bench) Current() *settings.Settings { return b.settings }
 
-func newBench(t testing.TB) *bench {
+func newBench(t *testing.T) *bench {
 	t.Helper()
 	kernel := mountertest.New(t)
 	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), clock: time.Now()}

@@ -46,8 +46,7 @@ var sentences = []sentence{
 
 // explain turns an error of the kernel into a sentence for a person.
 func (b *Backend) explain(s share, err error) error {
-	var known *backend.Failure
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*backend.Failure](err); ok {
 		return err
 	}
 	var stuck *mounter.Error
@@ -59,8 +58,7 @@ func (b *Backend) explain(s share, err error) error {
 			return &backend.Failure{Away: row.away, Err: err, Text: s.device + ": " + s.fill(row.text) + " (" + row.number.Error() + ")"}
 		}
 	}
-	var number syscall.Errno
-	if errors.As(err, &number) {
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		return &backend.Failure{Err: err, Text: fmt.Sprintf("%s cannot be used: %v; look into `dmesg` for the reason", s.device, number)}
 	}
 	return &backend.Failure{Err: err, Text: fmt.Sprintf("%s cannot be used: %v", s.device, err)}

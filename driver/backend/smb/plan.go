@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,28 +149,21 @@ func (b *Backend) login(ctx context.Context, d *draft, share chosen, current *se
 	if len(given) > 1 {
 		return list(fmt.Errorf("%s contradict each other: each says who logs in; write one of them", strings.Join(given, " and ")))
 	}
-	location := &d.plan.Location
 	switch {
 	case d.anonymous:
-		location.Credentials = ""
+		d.plan.Location.Credentials = ""
+		return nil
 	case d.file != "":
 		return list(b.readFile(ctx, d))
 	case d.plan.Username != "" || !d.plan.Password.IsZero():
 		return list(d.inline())
-	case d.named != "":
-		location.Credentials = d.named
-	case location.Credentials == "" && share.configuration.Credentials != "":
-		location.Credentials = share.configuration.Credentials
-	case location.Credentials == "":
-		location.Credentials = current.Credentials
 	}
-	if location.Credentials == "" && !d.anonymous {
+	name := cmp.Or(d.named, d.plan.Location.Credentials, share.configuration.Credentials, current.Credentials)
+	if name == "" {
 		return list(errors.New("nobody logs in: give credentials=<name> (`docker homelab credentials set`), set SMB_CREDENTIALS, or write o=guest for a share without login"))
 	}
-	if location.Credentials != "" {
-		return list(credential.CheckName(location.Credentials))
-	}
-	return nil
+	d.plan.Location.Credentials = name
+	return list(credential.CheckName(name))
 }
 
 // given are the ways in which the volume itself says who logs in.

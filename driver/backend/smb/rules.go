@@ -98,7 +98,7 @@ func slot(option string) string {
 	if name == "soft" {
 		return "hard"
 	}
-	if stripped := strings.TrimPrefix(name, "no"); stripped != name {
+	if stripped, ok := strings.CutPrefix(name, "no"); ok {
 		return stripped
 	}
 	return name

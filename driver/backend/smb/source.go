@@ -22,7 +22,7 @@ func (s source) device() string { return "//" + s.server + "/" + s.share }
 // parseSource reads //server/share[/directory], also with backslashes. what is the option's name, for the errors.
 func parseSource(what, text string) (source, error) {
 	bad := func(why string, args ...any) (source, error) {
-		return source{}, fmt.Errorf("%s=%q: %w", what, text, fmt.Errorf(why, args...)) //nolint:err113
+		return source{}, fmt.Errorf("%s=%q: %w", what, text, fmt.Errorf(why, args...))
 	}
 	path := strings.ReplaceAll(strings.TrimSpace(text), `\`, "/")
 	switch {

@@ -232,17 +232,11 @@ func mayBeEmpty(name string) bool { return name == "domain" || name == "dom" || 
 
 func (d *draft) takeByRule(part mountoption.Part) error {
 	rule, ok := find(part.Name)
-	switch {
-	case !ok:
+	if !ok {
 		return unknown(part.Name)
-	case rule.refuse != "":
-		return fmt.Errorf("o: option %s is refused: %s", part.Name, rule.refuse)
-	case rule.value != nil && !rule.value.MatchString(part.Value):
-		return problem(part, "must be %s", rule.hint)
-	case rule.value == nil && part.Valued && !rule.drop:
-		return problem(part, "takes no value")
-	case part.Name == "port" && !inRange(part.Value, 65535):
-		return problem(part, "must be a port number, 1 to 65535")
+	}
+	if err := rule.check(part); err != nil {
+		return err
 	}
 	if rule.warn != "" {
 		d.warn("o: option %s: %s", part.Name, rule.warn)
@@ -258,6 +252,21 @@ func (d *draft) takeByRule(part mountoption.Part) error {
 		option += "=" + part.Value
 	}
 	d.options = keep(d.options, option)
+	return nil
+}
+
+// check refuses a part that its rule does not allow.
+func (r rule) check(part mountoption.Part) error {
+	switch {
+	case r.refuse != "":
+		return fmt.Errorf("o: option %s is refused: %s", part.Name, r.refuse)
+	case r.value != nil && !r.value.MatchString(part.Value):
+		return problem(part, "must be %s", r.hint)
+	case r.value == nil && part.Valued && !r.drop:
+		return problem(part, "takes no value")
+	case part.Name == "port" && !inRange(part.Value, 65535):
+		return problem(part, "must be a port number, 1 to 65535")
+	}
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 )
 
 // maxOpen is how many levels a delete holds open at once. A deeper directory is first moved to the top: a container may have
@@ -102,15 +104,12 @@ func (s *sweep) descend(dir *os.Root, name, shown string, trail []string) error 
 		return err
 	}
 	defer func() { _ = sub.Close() }()
-	return s.empty(sub, shown, append(trail[:len(trail):len(trail)], name))
+	return s.empty(sub, shown, append(slices.Clip(trail), name))
 }
 
 // lift moves a deep directory to the top under a name that nothing has.
 func (s *sweep) lift(name string, trail []string) error {
-	deep := ""
-	for _, above := range trail {
-		deep += above + "/"
-	}
+	deep := strings.Join(trail, "/") + "/"
 	for {
 		s.count++
 		free := fmt.Sprintf(".deep-%d", s.count)

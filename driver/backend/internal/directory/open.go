@@ -63,7 +63,7 @@ func step(parent *os.Root, name string) (*os.Root, error) {
 	if err != nil {
 		return nil, cause(err)
 	}
-	if err := real(seen); err != nil {
+	if err := realDirectory(seen); err != nil {
 		return nil, err
 	}
 	next, err := parent.OpenRoot(name)
@@ -77,8 +77,8 @@ func step(parent *os.Root, name string) (*os.Root, error) {
 	return next, nil
 }
 
-// real refuses whatever is not a directory itself.
-func real(info fs.FileInfo) error {
+// realDirectory refuses whatever is not a directory itself.
+func realDirectory(info fs.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return ErrLink
@@ -116,8 +116,7 @@ func device(info fs.FileInfo) uint64 {
 
 // cause drops the operation and path that os adds: the caller names the component.
 func cause(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

@@ -1,7 +1,6 @@
 package mountoption
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -22,10 +21,17 @@ autotune ver unicode _netdev`
 
 // Known says whether a lower-case name is an option of mount(8), mount.cifs(8) or the kernel's SMB client.
 func Known(name string) bool {
-	names := strings.Fields(known)
-	return slices.Contains(names, name) || strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "comment") ||
-		slices.Contains(names, strings.TrimPrefix(name, "no"))
+	return names[name] || names[strings.TrimPrefix(name, "no")] || strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "comment")
 }
+
+//nolint:gochecknoglobals // an index of a table: thousands of records are checked at once
+var names = func() map[string]bool {
+	index := map[string]bool{}
+	for name := range strings.FieldsSeq(known) {
+		index[name] = true
+	}
+	return index
+}()
 
 // Nearest is the one of some names that is at most two edits away from a name; "" when none is.
 func Nearest(name string, names []string) string {

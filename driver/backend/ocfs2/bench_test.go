@@ -44,9 +44,9 @@ func disk() mountertest.FileSystem {
 	return mountertest.FileSystem{Type: "ocfs2", UUID: uuid, Source: "/dev/sda", SuperOptions: "rw,_netdev,heartbeat=local,nointr,data=ordered"}
 }
 
-func newBench(t *testing.T, options ...durable.Option) *bench {
-	t.Helper()
-	b := &bench{kernel: mountertest.New(t), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+func newBench(tb testing.TB, options ...durable.Option) *bench {
+	tb.Helper()
+	b := &bench{kernel: mountertest.New(tb), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	b.settings = &settings.Settings{Node: "node-1", Defaults: settings.Initial(), Pools: []settings.Pool{{
 		Name: "media-apps", Device: "UUID=" + dashed, Path: poolPath, Catalog: true, MountOptions: []string{"noatime"},
 	}, {Name: "app-data", Device: "LABEL=app-data", Path: "/mnt/iscsi/app-data"}}}
@@ -61,9 +61,9 @@ func newBench(t *testing.T, options ...durable.Option) *bench {
 }
 
 // mountedBench has its pool mounted.
-func mountedBench(t *testing.T, options ...durable.Option) *bench {
-	t.Helper()
-	b := newBench(t, options...)
+func mountedBench(tb testing.TB, options ...durable.Option) *bench {
+	tb.Helper()
+	b := newBench(tb, options...)
 	b.kernel.MountHost(poolPath, disk())
 	return b
 }
@@ -87,10 +87,10 @@ func volume(name, subdir string) backend.Volume {
 	}}
 }
 
-func create(t *testing.T, b *bench, v backend.Volume) backend.Volume {
-	t.Helper()
-	location, err := b.backend.Create(t.Context(), v, false)
-	assert.NilError(t, err)
+func create(tb testing.TB, b *bench, v backend.Volume) backend.Volume {
+	tb.Helper()
+	location, err := b.backend.Create(tb.Context(), v, false)
+	assert.NilError(tb, err)
 	v.Location = location
 	return v
 }

@@ -3,6 +3,7 @@ package ocfs2
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/docker/go-units"
@@ -59,7 +60,9 @@ func (b *Backend) Run(ctx context.Context) {
 func (b *Backend) Refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, refreshLimit)
 	defer cancel()
-	pools := b.settings.Current().Pools
+	pools := slices.DeleteFunc(slices.Clone(b.settings.Current().Pools), func(pool settings.Pool) bool {
+		return pool.Standalone && b.known(pool.Name).when.IsZero() // it is made by its first volume
+	})
 	done := make(chan struct{}, len(pools))
 	for _, pool := range pools {
 		go func() {
@@ -116,7 +119,7 @@ func (b *Backend) Report() []map[string]any {
 	reports := make([]map[string]any, 0, len(pools))
 	for _, pool := range pools {
 		known := b.known(pool.Name)
-		report := map[string]any{"pool": pool.Name, "path": pool.Path, "healthy": known.err == nil && !known.when.IsZero()}
+		report := map[string]any{"pool": pool.Name, "path": pool.Path, "healthy": known.err == nil && (pool.Standalone || !known.when.IsZero())}
 		if !known.when.IsZero() {
 			report["checked"] = known.when.UTC().Format(time.RFC3339)
 		}

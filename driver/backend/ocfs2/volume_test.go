@@ -271,3 +271,14 @@ func TestStatusWarnsOfLowSpace(t *testing.T) {
 	assert.Equal(t, report[1]["healthy"], false)
 	assert.Assert(t, strings.HasPrefix(report[0]["warning"].(string), "pool media-apps"))
 }
+
+// The price of a proof: with a config volume's Mount under a millisecond, it must be far below that.
+func BenchmarkStage(b *testing.B) {
+	bench := mountedBench(b)
+	v := create(b, bench, volume("v", "v"))
+	for b.Loop() {
+		if _, err := bench.backend.Stage(b.Context(), v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

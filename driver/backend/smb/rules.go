@@ -60,15 +60,18 @@ var rules = []rule{
 	{names: "fsname", value: text, hint: "a text", drop: true},
 }
 
-// find is the rule of an option.
-func find(name string) (rule, bool) {
-	for _, candidate := range rules {
-		if slices.Contains(strings.Fields(candidate.names), name) {
-			return candidate, true
+// ruleOf is the table by name: every Stage and Status looks options up.
+//
+//nolint:gochecknoglobals // an index of a table
+var ruleOf = func() map[string]rule {
+	index := map[string]rule{}
+	for _, row := range rules {
+		for name := range strings.FieldsSeq(row.names) {
+			index[name] = row
 		}
 	}
-	return rule{}, false
-}
+	return index
+}()
 
 // unknown names the nearest option that is understood.
 func unknown(name string) error {
@@ -80,8 +83,8 @@ func unknown(name string) error {
 
 func understood() []string {
 	var names []string
-	for _, rule := range rules {
-		names = append(names, strings.Fields(rule.names)...)
+	for name := range ruleOf {
+		names = append(names, name)
 	}
 	for name := range taken {
 		if name != "ver" { // nobody means it

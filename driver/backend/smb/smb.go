@@ -3,10 +3,13 @@ package smb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
 	"path"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -201,6 +204,9 @@ func (b *Backend) Report() []map[string]any {
 		report["share"], report["mount"] = known.share, path.Join(b.root, key)
 		reports = append(reports, report)
 	}
+	slices.SortFunc(reports, func(a, b map[string]any) int {
+		return strings.Compare(fmt.Sprint(a["share"], a["mount"]), fmt.Sprint(b["share"], b["mount"]))
+	})
 	return reports
 }
 

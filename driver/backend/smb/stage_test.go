@@ -16,6 +16,7 @@ import (
 	"gotest.tools/v3/golden"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/smb"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -252,4 +253,13 @@ func TestHostileRecordIsRefused(t *testing.T) {
 		assert.ErrorContains(t, err, "record is not usable")
 	}
 	assert.Equal(t, b.mounts(), 0)
+}
+
+// List and inspect ask for the Status of thousands of volumes.
+func BenchmarkStatus(b *testing.B) {
+	backend := smb.New(smb.Options{ShareRoot: "/run/shares"})
+	v := volume("v", "films", "soft", "actimeo=30", "vers=3.0", "seal")
+	for b.Loop() {
+		_ = backend.Status(v)
+	}
 }

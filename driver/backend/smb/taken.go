@@ -231,7 +231,7 @@ func (d *draft) takeOne(part mountoption.Part) error {
 func mayBeEmpty(name string) bool { return name == "domain" || name == "dom" || name == "workgroup" }
 
 func (d *draft) takeByRule(part mountoption.Part) error {
-	rule, ok := find(part.Name)
+	rule, ok := ruleOf[part.Name]
 	if !ok {
 		return unknown(part.Name)
 	}

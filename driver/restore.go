@@ -12,7 +12,6 @@ import (
 
 // restore brings the state after a start in line: what a crash left half done is completed, what runs is left alone.
 func (d *Driver) restore(ctx context.Context) {
-	d.rebind(ctx)
 	d.unfinished.add(d.interrupted()...)
 	d.sweep(ctx)
 }
@@ -55,6 +54,7 @@ func (d *Driver) rebindVolume(ctx context.Context, name string) error {
 
 // sweep looks at every target and every counted use: what nobody uses any more is unmounted and its hold given back.
 func (d *Driver) sweep(ctx context.Context) {
+	d.rebind(ctx)
 	for name := range d.touched(ctx) {
 		limited, cancel := context.WithTimeout(ctx, turnLimit)
 		if err := d.sweepVolume(limited, name); err != nil && ctx.Err() == nil {

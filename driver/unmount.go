@@ -55,7 +55,8 @@ func (d *Driver) detach(ctx context.Context, name string, linger time.Duration) 
 }
 
 // reap drops the uses of engines that ended, when nothing uses the volume any more (DESIGN D11), and returns how many uses
-// are left. While any mount of the volume exists outside of the plugin, all stay: whose it is cannot be told.
+// are left. While any mount of the volume exists outside of the plugin, all stay: whose it is cannot be told. They also stay
+// while the target is not mounted, as after a forced disable with the pool away: users are found by what is mounted there.
 func (d *Driver) reap(ctx context.Context, name string) int {
 	volume, ok := d.uses.Of(name)
 	if !ok {
@@ -68,6 +69,9 @@ func (d *Driver) reap(ctx context.Context, name string) int {
 	if !ended {
 		return len(volume.Uses)
 	}
+	if mounted, err := d.isMounted(ctx, name); err != nil || !mounted && !d.inMemory(name) {
+		return len(volume.Uses)
+	}
 	users, err := d.options.Mounter.Users(ctx, []string{d.target(name)})
 	if err != nil || len(users[d.target(name)]) > 0 {
 		return len(volume.Uses)
@@ -77,6 +81,13 @@ func (d *Driver) reap(ctx context.Context, name string) int {
 		d.log.WithError(err).WithField("volume", name).Error("the uses of an ended engine could not be dropped")
 	}
 	return left
+}
+
+// inMemory says whether a volume is a tmpfs, which cannot be mounted again after a forced disable: nothing is lost when its
+// uses are dropped.
+func (d *Driver) inMemory(name string) bool {
+	record, _, ok := d.records.get(name)
+	return ok && record.Location.Memory
 }
 
 // sweepVolume brings one volume's mount in line with its uses: a target without any use is unmounted, and a use of an ended

@@ -252,3 +252,19 @@ func TestInterruptedCreateIsCompleted(t *testing.T) {
 	b.create(t, "first", nil)
 	b.mount(t, "first", "a")
 }
+
+// After a forced disable with the pool away nobody can tell who uses a volume: its uses stay.
+func TestUsesOfAVolumeThatIsNotMountedAreNotReaped(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	target := b.mount(t, "vol", "a")
+	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	b.pool.away.Store(true)
+	b.engines.end(engine())
+	b.start(t)
+	stop := b.run(t)
+	stop()
+	info, err := b.driver.Get(t.Context(), "vol")
+	assert.NilError(t, err)
+	assert.Equal(t, info.Status["uses_on_this_node"], 1)
+}

@@ -154,3 +154,12 @@ func copyFolder(t testing.TB, from, to string) {
 	assert.NilError(t, os.RemoveAll(to))
 	assert.NilError(t, os.CopyFS(to, os.DirFS(from)))
 }
+
+// inMemory puts the test's folders on a memory file system where there is one, for tests with thousands of fsyncs: they
+// check the order of steps, not a disk.
+func inMemory(t *testing.T) {
+	t.Helper()
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		t.Setenv("TMPDIR", "/dev/shm")
+	}
+}

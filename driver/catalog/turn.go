@@ -108,7 +108,8 @@ func (c *Catalog) accept(done *outcome) {
 	c.record(done, next)
 }
 
-// record writes the mirror. Memory is only read here, and only whoever has the turn changes it.
+// record writes the mirror. Memory is only read here, and only whoever has the turn changes it. A failed append is tried
+// again as a whole new journal; what fails then is reported, because the shared folder has what the mirror misses.
 func (c *Catalog) record(done *outcome, next *knowledge) {
 	if c.mirror == nil || len(done.events) == 0 && done.whole == nil {
 		return
@@ -116,14 +117,20 @@ func (c *Catalog) record(done *outcome, next *knowledge) {
 	if done.whole != nil {
 		c.mirror.stale = true
 	}
-	if err := c.mirror.keep(done.events, next); err != nil {
-		file := c.options.Mirror + "/" + journalFile
-		c.options.Log.WithError(err).WithField("file", file).Error("the catalog's mirror cannot be written")
-		c.mu.Lock()
-		c.problems[file] = Problem{File: file, Text: fmt.Sprintf("this node's copy of the catalog cannot be written: %v; "+
-			"make room there, else the newest volumes are unknown after a restart without the pool", err)}
-		c.mu.Unlock()
+	err := c.mirror.keep(done.events, next)
+	if err != nil {
+		err = c.mirror.keep(nil, next)
 	}
+	file := c.options.Mirror + "/" + journalFile
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		delete(c.problems, file)
+		return
+	}
+	c.options.Log.WithError(err).WithField("file", file).Error("the catalog's mirror cannot be written")
+	c.problems[file] = Problem{File: file, Text: fmt.Sprintf("this node's copy of the catalog cannot be written: %v; "+
+		"make room there, else the newest volumes are unknown after a restart without the pool", err)}
 }
 
 func (c *Catalog) attached() string {

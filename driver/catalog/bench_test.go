@@ -1,0 +1,137 @@
+package catalog_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+)
+
+// filled is a node that knows many volumes. It is made without fsync and opened with.
+func filled(b testing.TB, volumes int) (mirror, shared string) {
+	b.Helper()
+	shared, mirror = sharedFolder(b), b.TempDir()
+	n := openNode(b, options(mirror, &doer{}))
+	assert.NilError(b, n.Attach(b.Context(), shared))
+	for number := range volumes {
+		n.put(b, record(name(number)))
+	}
+	assert.NilError(b, n.Close())
+	return mirror, shared
+}
+
+func withFsync(mirror string) catalog.Options {
+	given := options(mirror, &doer{})
+	given.Shared, given.Node = nil, nil
+	return given
+}
+
+// BenchmarkPut and the others compare 10 volumes with 10,000 in one run.
+func BenchmarkPut(b *testing.B) {
+	for _, volumes := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(volumes), func(b *testing.B) {
+			mirror, shared := filled(b, volumes)
+			n := openNode(b, withFsync(mirror))
+			assert.NilError(b, n.Attach(b.Context(), shared))
+			made := n.put(b, record("changed"))
+			for b.Loop() {
+				made = n.put(b, made)
+			}
+		})
+	}
+}
+
+func BenchmarkPutWithoutFsync(b *testing.B) {
+	for _, volumes := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(volumes), func(b *testing.B) {
+			mirror, shared := filled(b, volumes)
+			n := openNode(b, options(mirror, &doer{}))
+			assert.NilError(b, n.Attach(b.Context(), shared))
+			made := n.put(b, record("changed"))
+			for b.Loop() {
+				made = n.put(b, made)
+			}
+		})
+	}
+}
+
+func BenchmarkRefreshUnchanged(b *testing.B) {
+	mirror, shared := filled(b, 10_000)
+	n := openNode(b, options(mirror, &doer{}))
+	assert.NilError(b, n.Attach(b.Context(), shared))
+	for b.Loop() {
+		assert.NilError(b, n.Refresh(b.Context()))
+	}
+}
+
+func BenchmarkGetAndList(b *testing.B) {
+	mirror, _ := filled(b, 10_000)
+	n := openNode(b, options(mirror, &doer{}))
+	b.Run("Get", func(b *testing.B) {
+		for b.Loop() {
+			n.Get("volume-05000")
+		}
+	})
+	b.Run("List", func(b *testing.B) {
+		for b.Loop() {
+			n.List()
+		}
+	})
+}
+
+// BenchmarkLoad is the time from Open to the first answer with 10,000 volumes, and that of Open alone.
+func BenchmarkLoad(b *testing.B) {
+	mirror, _ := filled(b, 10_000)
+	var opening time.Duration
+	for b.Loop() {
+		began := time.Now()
+		n := openNode(b, options(mirror, &doer{}))
+		opening += time.Since(began)
+		_, has := n.Get("volume-09999")
+		assert.Assert(b, has)
+		assert.NilError(b, n.Close())
+	}
+	b.ReportMetric(float64(opening.Microseconds())/float64(b.N), "us/open")
+}
+
+// TestMemory holds the heap of 10,000 records to what the plugin's budget allows (40 MB for all of it).
+func TestMemory(t *testing.T) {
+	inMemory(t)
+	mirror, _ := filled(t, 10_000)
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heap()
+	n := openNode(t, options(mirror, &doer{}))
+	assert.Equal(t, len(n.List()), 10_000)
+	used := float64(heap()-before) / (1 << 20)
+	t.Logf("10,000 records: %.1f MiB of heap", used)
+	assert.Assert(t, used < 12, "%.1f MiB", used)
+	runtime.KeepAlive(n)
+}
+
+// TestOpenDoesNotWaitForTheMirror holds Open to what the socket may wait for; reads may wait for the rest.
+func TestOpenDoesNotWaitForTheMirror(t *testing.T) {
+	inMemory(t)
+	mirror, _ := filled(t, 10_000)
+	began := time.Now()
+	n := openNode(t, options(mirror, &doer{}))
+	opened := time.Since(began)
+	_, has := n.Get("volume-00000")
+	loaded := time.Since(began)
+	assert.Assert(t, has)
+	t.Logf("open %v, first Get %v", opened, loaded)
+	assert.Assert(t, opened < 100*time.Millisecond, "%v", opened)
+	info, err := os.Stat(mirror + "/journal")
+	assert.NilError(t, err)
+	t.Logf("journal %d KiB", info.Size()>>10)
+}

@@ -156,3 +156,10 @@ func parseFormat(text string) (string, error) {
 	}
 	return text, nil
 }
+
+// ReadProcess reads what concerns the process, before anything else is known; wrong values are as if not given, and
+// [Watcher.Errors] tells of them.
+func ReadProcess(get func(string) string) Process {
+	read, _ := readEnvironment(get)
+	return read.process
+}

@@ -152,7 +152,7 @@ func parseBool(text string) (bool, error) {
 // duration makes a parser of durations up to a limit.
 func duration(limit time.Duration, limitText string) func(string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {
-		value, err := parseDuration(text)
+		value, err := ParseDuration(text)
 		if err != nil || value < 0 {
 			return 0, bad("must be a time with its unit, for example 90s, 10m, 12h or 30d")
 		}
@@ -163,8 +163,8 @@ func duration(limit time.Duration, limitText string) func(string) (time.Duration
 	}
 }
 
-// parseDuration is time.ParseDuration with days.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration is time.ParseDuration with days.
+func ParseDuration(text string) (time.Duration, error) {
 	days, ok := strings.CutSuffix(text, "d")
 	if !ok {
 		return time.ParseDuration(text)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/docker/go-plugins-helpers/sdk"
@@ -101,7 +102,7 @@ func answer[Q any](w http.ResponseWriter, c call[Q], result any, err error) {
 	case err != nil && c.hush != nil && c.hush(err):
 		panic(http.ErrAbortHandler)
 	case err != nil && (!c.both || result == nil):
-		result = volume.NewErrorResponse(err.Error())
+		result = volume.NewErrorResponse(strings.TrimSpace(err.Error()))
 	}
 	sdk.EncodeResponse(w, result, false)
 }

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+)
+
+func (s *session) holderCommand() *cobra.Command {
+	return group("holder", "Which node uses which directory of a pool", s.holderList(), s.holderShow(), s.holderBreak())
+}
+
+func (s *session) holderList() *cobra.Command {
+	var pool string
+	command := s.reaches(&cobra.Command{
+		Use: "ls", Short: "List the directories in use and the nodes that use them", Args: noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return s.showHolders(command, pool, func(driver.HolderRecord) bool { return true })
+		},
+	})
+	command.Flags().StringVar(&pool, "pool", "", "only this pool")
+	return command
+}
+
+func (s *session) holderShow() *cobra.Command {
+	return s.reaches(&cobra.Command{
+		Use: "show POOL SUBDIR", Short: "Show who uses one directory of a pool", Args: between(2, 2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return s.showHolders(command, arguments[0], func(record driver.HolderRecord) bool { return record.Subdir == arguments[1] })
+		},
+	})
+}
+
+func (s *session) showHolders(command *cobra.Command, pool string, wanted func(driver.HolderRecord) bool) error {
+	client, err := s.client(command.Context())
+	if err != nil {
+		return err
+	}
+	all, problem := client.Holders(command.Context(), pool)
+	found := []driver.HolderRecord{}
+	for _, record := range all {
+		if wanted(record) && len(record.Holders) > 0 {
+			found = append(found, record)
+		}
+	}
+	if problem != nil && len(found) == 0 {
+		return problem
+	}
+	return errors.Join(s.print(found, func(p *page) { writeHolders(p, found) }), problem)
+}
+
+func writeHolders(p *page, records []driver.HolderRecord) {
+	var rows [][]string
+	for _, record := range records {
+		for _, holder := range record.Holders {
+			rows = append(rows, []string{record.Pool, record.Subdir, string(record.Mode), holder.Name, fmt.Sprint(len(holder.Uses)), moment(holder.Since)})
+		}
+	}
+	p.table("No node uses any directory.", "POOL SUBDIR MODE NODE VOLUMES SINCE", rows)
+}
+
+func (s *session) holderBreak() *cobra.Command {
+	var force bool
+	command := s.reaches(&cobra.Command{
+		Use: "break VOLUME NODE", Short: "Take a volume away from a node that is gone for good",
+		Long: "Take a volume away from a node that is gone for good.\n\n" +
+			"It is refused while the node is alive. With --force it is not: stop the volume's containers there first, because\n" +
+			"two nodes that write one database lose data.",
+		Args: between(2, 2),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			client, err := s.client(command.Context())
+			if err != nil {
+				return err
+			}
+			if err := client.HolderBreak(command.Context(), arguments[0], arguments[1], force); err != nil {
+				return err
+			}
+			return s.done("Node %s no longer has the volume %s.", arguments[1], arguments[0])
+		},
+	})
+	command.Flags().BoolVar(&force, "force", false, "also when the node is alive")
+	return command
+}

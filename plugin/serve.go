@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/plugin/cli"
+	"github.com/homelab-storage/homelab-storage/plugin/config"
+	"github.com/homelab-storage/homelab-storage/plugin/metrics"
+	"github.com/homelab-storage/homelab-storage/plugin/protocol"
+)
+
+// drainLimit bounds the end of running calls after SIGTERM; the engine sends SIGKILL after ten seconds (FACTS 1).
+const drainLimit = 8 * time.Second
+
+// serve runs the plugin until the context ends. It listens first, because the engine disables a plugin that does not answer
+// soon after a start, and it stays when something is missing: a plugin that ends is disabled and its mounts are taken from
+// running containers (FACTS 1). What is missing is then the answer to every call.
+func serve(ctx context.Context, options cli.ServeOptions) error {
+	process := config.ReadProcess(os.Getenv)
+	log := newLog(process)
+	log.WithFields(logrus.Fields{"version": version, "socket": options.Socket}).Info("starting")
+	listening, err := protocol.Listen(ctx, options.Socket)
+	if err != nil {
+		return err
+	}
+	var ready atomic.Pointer[parts]
+	server := protocol.New(protocol.Options{
+		LeaseWait: func() time.Duration { return leaseWait(ready.Load()) },
+		Log:       log,
+		Observe: func(call string, took time.Duration, err error) {
+			if made := ready.Load(); made != nil {
+				made.metrics.Observe(call, took, err)
+			}
+		},
+	})
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listening) }()
+
+	made, err := assemble(ctx, options, log)
+	if err != nil {
+		log.WithError(err).Error("not able to work; every call will say so")
+		server.Break(err)
+	} else {
+		ready.Store(made)
+		server.Provide(made.driver)
+	}
+	return errors.Join(run(ctx, made, process, log, served), end(server, listening, made, log))
+}
+
+// run does the background work until the context ends or the socket fails.
+func run(ctx context.Context, made *parts, process config.Process, log *logrus.Entry, served <-chan error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+	if made != nil {
+		background.Go(func() { made.watcher.Run(ctx) })
+		background.Go(func() {
+			if err := made.driver.Run(ctx); err != nil {
+				log.WithError(err).Error("background work ended")
+			}
+		})
+		background.Go(func() { extras(ctx, made, process, log) })
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-served:
+		return err
+	}
+}
+
+// extras are what a setting asks for and nothing depends on.
+func extras(ctx context.Context, made *parts, process config.Process, log *logrus.Entry) {
+	if process.InstallCLI {
+		installCommand(made, log)
+	}
+	if process.MetricsAddr == "" {
+		return
+	}
+	log.WithField("address", process.MetricsAddr).Info("serving metrics")
+	if err := made.metrics.Serve(ctx, process.MetricsAddr); err != nil {
+		log.WithError(err).Error("no metrics")
+	}
+}
+
+// installCommand puts this program into the host's folder of Docker CLI plugins.
+func installCommand(made *parts, log *logrus.Entry) {
+	changed, err := cli.Install("/proc/self/exe", made.mounter.HostPath(cli.CLIPluginFile))
+	switch {
+	case err != nil:
+		log.WithError(err).Error("docker homelab command not installed")
+	case changed:
+		log.WithField("file", cli.CLIPluginFile).Info("docker homelab command installed")
+	}
+}
+
+// end stops accepting calls, lets the running ones finish and unmounts nothing: containers go on (DESIGN D12).
+func end(server *protocol.Server, listening net.Listener, made *parts, log *logrus.Entry) error {
+	log.Info("ending; nothing is unmounted")
+	err := listening.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	defer cancel()
+	if late := server.Drain(ctx); late != nil {
+		log.WithError(late).Warn("ended with calls unanswered")
+	}
+	if made != nil {
+		err = errors.Join(err, made.close())
+	}
+	return err
+}
+
+func leaseWait(made *parts) time.Duration {
+	if made == nil {
+		return settings.Initial().LeaseWait
+	}
+	return made.watcher.Current().Defaults.LeaseWait
+}
+
+// newLog writes to standard error, which is the engine's log for a managed plugin.
+func newLog(process config.Process) *logrus.Entry {
+	logger := logrus.New()
+	logger.SetLevel(process.LogLevel)
+	logger.SetOutput(os.Stderr)
+	if process.LogFormat == "json" {
+		logger.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+	} else {
+		logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
+	}
+	return logrus.NewEntry(logger)
+}
+
+// newMetrics counts calls and asks the driver for its numbers.
+func newMetrics(made *parts) *metrics.Metrics { return metrics.New(version, made.driver.Health) }

@@ -21,6 +21,7 @@ const magic = 0x7461636f
 type wanted struct {
 	raise bool   // bring the pool up when it is not mounted
 	mark  bool   // make the private folder and the marker when they are missing
+	space bool   // tell a standalone pool's free space, for which a whole mount table is read
 	uuid  string // of the volume's record, or ""
 }
 
@@ -49,13 +50,8 @@ func (b *Backend) prove(ctx context.Context, pool settings.Pool, want wanted) (p
 }
 
 func (b *Backend) examine(ctx context.Context, found *proven, want wanted) (mounter.Filesystem, error) {
-	place := mounter.Place{Side: mounter.Host, Path: found.Path}
 	if found.Standalone {
-		if err := b.proveMarker(ctx, found, want); err != nil {
-			return mounter.Filesystem{}, err
-		}
-		facts, err := b.kernel.Filesystem(ctx, place)
-		return facts, b.slow(found.Pool, err)
+		return b.examineStandalone(ctx, found, want)
 	}
 	mount, err := b.mounted(ctx, found.Pool)
 	if err == nil && mount == nil {
@@ -72,7 +68,7 @@ func (b *Backend) examine(ctx context.Context, found *proven, want wanted) (moun
 	if mount == nil {
 		return mounter.Filesystem{}, b.notMounted(ctx, found.Pool, "")
 	}
-	facts, err := b.kernel.Filesystem(ctx, place)
+	facts, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: found.Path})
 	if err != nil {
 		return facts, b.slow(found.Pool, err)
 	}
@@ -80,6 +76,15 @@ func (b *Backend) examine(ctx context.Context, found *proven, want wanted) (moun
 		return facts, err
 	}
 	return facts, b.proveMarker(ctx, found, want)
+}
+
+// examineStandalone needs the marker only: whatever is mounted over the folder hides it.
+func (b *Backend) examineStandalone(ctx context.Context, found *proven, want wanted) (mounter.Filesystem, error) {
+	if err := b.proveMarker(ctx, found, want); err != nil || (!want.space && !want.mark) {
+		return mounter.Filesystem{}, err
+	}
+	facts, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: found.Path})
+	return facts, b.slow(found.Pool, err)
 }
 
 // mounted is what the host's table shows on top at the pool's path, or nil.

@@ -68,7 +68,7 @@ func (b *Backend) Refresh(ctx context.Context) {
 		go func() {
 			defer func() { done <- struct{}{} }()
 			was := b.known(pool.Name)
-			_, err := b.prove(ctx, pool, wanted{raise: true})
+			_, err := b.prove(ctx, pool, wanted{raise: true, space: true})
 			b.tell(pool, was, err)
 		}()
 	}

@@ -108,7 +108,7 @@ func RemoveMark(private, subdir, volumeID string, options ...durable.Option) err
 
 // markName is the mark's path below the private folder. An ID comes from a record, which is hostile input (DESIGN D7).
 func markName(subdir, volumeID string) (string, error) {
-	if volumeID == "" || volumeID == "." || filepath.Base(volumeID) != volumeID {
+	if volumeID == "" || volumeID == "." || volumeID == ".." || filepath.Base(volumeID) != volumeID {
 		return "", fmt.Errorf("the volume ID %q cannot name a mark", volumeID)
 	}
 	return path.Join(HoldersFolder, DirectoryKey(subdir), MarkPrefix+volumeID), nil

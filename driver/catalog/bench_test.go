@@ -13,15 +13,15 @@ import (
 )
 
 // filled is a node that knows many volumes. It is made without fsync and opened with.
-func filled(b testing.TB, volumes int) (mirror, shared string) {
-	b.Helper()
-	shared, mirror = sharedFolder(b), b.TempDir()
-	n := openNode(b, options(mirror, &doer{}))
-	assert.NilError(b, n.Attach(b.Context(), shared))
+func filled(tb testing.TB, volumes int) (mirror, shared string) {
+	tb.Helper()
+	shared, mirror = sharedFolder(tb), tb.TempDir()
+	n := openNode(tb, options(mirror, &doer{}))
+	assert.NilError(tb, n.Attach(tb.Context(), shared))
 	for number := range volumes {
-		n.put(b, record(name(number)))
+		n.put(tb, record(name(number)))
 	}
-	assert.NilError(b, n.Close())
+	assert.NilError(tb, n.Close())
 	return mirror, shared
 }
 

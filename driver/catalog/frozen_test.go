@@ -79,7 +79,7 @@ func situations() []frozen {
 			adopted: []string{"aa", "bb"}, lost: []string{}, restored: []string{"aa", "bb"},
 		},
 		{
-			name: "catalog.json damaged", text: "catalog.json is damaged (not a valid record: not JSON: unexpected end of JSON input)",
+			name: "catalog.json damaged", text: "catalog.json is damaged (not a valid record: not one whole JSON value)",
 			spoil: func(t *testing.T, shared string) {
 				assert.NilError(t, os.WriteFile(filepath.Join(shared, "catalog.json"), []byte(`{"version":1,`), 0o600))
 			},

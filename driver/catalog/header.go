@@ -60,7 +60,7 @@ type identity struct {
 // parseHeader reads catalog.json.
 func parseHeader(data []byte) (header, error) {
 	var head header
-	newer, err := decode(data, &head)
+	newer, err := decode(data, &head, &head.Version)
 	if err == nil {
 		err = head.validate()
 	}
@@ -104,7 +104,7 @@ func (c *change) validate() error {
 // parseTombstone reads a tombstone and checks that it is of the ID in its file's name.
 func parseTombstone(id string, data []byte) (tombstone, error) {
 	var stone tombstone
-	if _, err := decode(data, &stone); err != nil {
+	if _, err := decode(data, &stone, &stone.Version); err != nil {
 		return tombstone{}, err
 	}
 	if stone.ID != id || !validID(id) {

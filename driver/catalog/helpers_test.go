@@ -81,33 +81,33 @@ func options(mirror string, d *doer) catalog.Options {
 	}
 }
 
-func openNode(t testing.TB, given catalog.Options) *node {
-	t.Helper()
+func openNode(tb testing.TB, given catalog.Options) *node {
+	tb.Helper()
 	work, ok := given.Doer.(*doer)
-	assert.Assert(t, ok)
-	opened, err := catalog.Open(t.Context(), given)
-	assert.NilError(t, err)
-	t.Cleanup(func() { _ = opened.Close() })
+	assert.Assert(tb, ok)
+	opened, err := catalog.Open(tb.Context(), given)
+	assert.NilError(tb, err)
+	tb.Cleanup(func() { _ = opened.Close() })
 	return &node{Catalog: opened, doer: work, mirror: given.Mirror}
 }
 
 // newNode opens a node with a mirror of its own and attaches it.
-func newNode(t testing.TB, shared string) *node {
-	t.Helper()
-	made := openNode(t, options(t.TempDir(), &doer{}))
-	assert.NilError(t, made.Attach(t.Context(), shared))
+func newNode(tb testing.TB, shared string) *node {
+	tb.Helper()
+	made := openNode(tb, options(tb.TempDir(), &doer{}))
+	assert.NilError(tb, made.Attach(tb.Context(), shared))
 	return made
 }
 
 // reopen is a restart of the plugin: another process reads the mirror.
-func (n *node) reopen(t testing.TB) *node {
-	t.Helper()
-	assert.NilError(t, n.Close())
-	return openNode(t, options(n.mirror, &doer{}))
+func (n *node) reopen(tb testing.TB) *node {
+	tb.Helper()
+	assert.NilError(tb, n.Close())
+	return openNode(tb, options(n.mirror, &doer{}))
 }
 
 // sharedFolder is a catalog folder whose parent, the private folder, is there.
-func sharedFolder(t testing.TB) string { return filepath.Join(t.TempDir(), "catalog") }
+func sharedFolder(tb testing.TB) string { return filepath.Join(tb.TempDir(), "catalog") }
 
 func record(name string) catalog.Record {
 	return catalog.Record{
@@ -121,10 +121,10 @@ func record(name string) catalog.Record {
 	}
 }
 
-func (n *node) put(t testing.TB, given catalog.Record) catalog.Record {
-	t.Helper()
-	written, err := n.Put(t.Context(), given)
-	assert.NilError(t, err)
+func (n *node) put(tb testing.TB, given catalog.Record) catalog.Record {
+	tb.Helper()
+	written, err := n.Put(tb.Context(), given)
+	assert.NilError(tb, err)
 	return written
 }
 
@@ -149,10 +149,10 @@ func (c *counter) step(op, _ string) error {
 }
 
 // copyFolder is a snapshot of a NAS.
-func copyFolder(t testing.TB, from, to string) {
-	t.Helper()
-	assert.NilError(t, os.RemoveAll(to))
-	assert.NilError(t, os.CopyFS(to, os.DirFS(from)))
+func copyFolder(tb testing.TB, from, to string) {
+	tb.Helper()
+	assert.NilError(tb, os.RemoveAll(to))
+	assert.NilError(tb, os.CopyFS(to, os.DirFS(from)))
 }
 
 // inMemory puts the test's folders on a memory file system where there is one, for tests with thousands of fsyncs: they

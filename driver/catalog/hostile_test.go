@@ -14,23 +14,23 @@ import (
 )
 
 // text is a record's file, with some fields replaced; nil removes one.
-func text(t testing.TB, name string, replace map[string]any) []byte {
-	t.Helper()
+func text(tb testing.TB, name string, replace map[string]any) []byte {
+	tb.Helper()
 	data, err := json.Marshal(record(name))
-	assert.NilError(t, err)
+	assert.NilError(tb, err)
 	var fields map[string]any
-	assert.NilError(t, json.Unmarshal(data, &fields))
+	assert.NilError(tb, json.Unmarshal(data, &fields))
 	for key, value := range replace {
 		if key, field, nested := strings.Cut(key, "."); nested {
 			inner, ok := fields[key].(map[string]any)
-			assert.Assert(t, ok)
+			assert.Assert(tb, ok)
 			inner[field] = value
 			continue
 		}
 		fields[key] = value
 	}
 	data, err = json.Marshal(fields)
-	assert.NilError(t, err)
+	assert.NilError(tb, err)
 	return data
 }
 

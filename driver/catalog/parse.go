@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strings"
 	"unicode"
@@ -31,7 +30,7 @@ var errNewer = errors.New("written by a newer version of homelab-storage; upgrad
 // Unknown fields are accepted from a newer version only.
 func ParseRecord(name string, data []byte) (Record, error) {
 	var record Record
-	newer, err := decode(data, &record)
+	newer, err := decode(data, &record, &record.Version)
 	if err != nil {
 		return Record{}, err
 	}
@@ -48,35 +47,33 @@ func ParseRecord(name string, data []byte) (Record, error) {
 	return record, nil
 }
 
-// decode reads one JSON value, strictly when this version wrote it, and says whether a newer one did.
-func decode(data []byte, into any) (newer bool, err error) {
+// decode reads one JSON value, strictly when this version wrote it, and says whether a newer one did. version is the
+// version field in what is read.
+func decode(data []byte, into any, version *int) (newer bool, err error) {
 	if len(data) > MaxRecord {
 		return false, fmt.Errorf("%w: %d bytes, at most %d are read", ErrInvalid, len(data), MaxRecord)
+	}
+	if !json.Valid(data) {
+		return false, fmt.Errorf("%w: not one whole JSON value", ErrInvalid)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err = decoder.Decode(into); err == nil && *version >= 1 {
+		return *version > Version, nil
 	}
 	var form struct {
 		Version int `json:"version"`
 	}
-	if err := json.Unmarshal(data, &form); err != nil {
-		return false, fmt.Errorf("%w: not JSON: %w", ErrInvalid, err)
+	if again := json.Unmarshal(data, &form); again != nil || form.Version < 1 {
+		return false, fmt.Errorf("%w: version %d: %w", ErrInvalid, form.Version, errors.Join(err, again))
 	}
-	if form.Version < 1 {
-		return false, fmt.Errorf("%w: version %d", ErrInvalid, form.Version)
-	}
-	newer = form.Version > Version
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if !newer {
-		decoder.DisallowUnknownFields()
-	}
-	if err := decoder.Decode(into); err != nil {
-		if newer {
-			return true, fmt.Errorf("%w: %w", errNewer, err)
-		}
+	if form.Version == Version {
 		return false, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return newer, fmt.Errorf("%w: more than one JSON value", ErrInvalid)
+	if err := json.Unmarshal(data, into); err != nil {
+		return true, fmt.Errorf("%w: %w", errNewer, err)
 	}
-	return newer, nil
+	return true, nil
 }
 
 // validate checks every rule of a record and returns the first one broken.

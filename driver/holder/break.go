@@ -21,7 +21,7 @@ func (k *Keeper) Break(ctx context.Context, directory Directory, node string, fo
 		return err
 	}
 	err := k.do(ctx, directory, func() error {
-		return k.locked(ctx, directory, func(dir *durable.Dir) error { return k.breakLocked(dir, directory, node, force) })
+		return k.locked(ctx, directory, func(dir *durable.Dir) error { return k.breakLocked(ctx, dir, directory, node, force) })
 	})
 	if err != nil {
 		return fmt.Errorf("break the hold of node %s on directory %q of pool %s: %w", node, directory.Subdir, directory.Pool.Name, err)
@@ -31,7 +31,7 @@ func (k *Keeper) Break(ctx context.Context, directory Directory, node string, fo
 	return nil
 }
 
-func (k *Keeper) breakLocked(dir *durable.Dir, directory Directory, node string, force bool) error {
+func (k *Keeper) breakLocked(ctx context.Context, dir *durable.Dir, directory Directory, node string, force bool) error {
 	record, err := read(dir, directory)
 	if errors.Is(err, ErrDamaged) && force {
 		return setAside(dir, directory.Subdir)
@@ -39,7 +39,7 @@ func (k *Keeper) breakLocked(dir *durable.Dir, directory Directory, node string,
 	if err != nil {
 		return err
 	}
-	now, err := k.look(directory.Pool, dir)
+	now, err := k.look(ctx, directory.Pool, dir)
 	if err != nil && !force {
 		return err
 	}
@@ -49,7 +49,7 @@ func (k *Keeper) breakLocked(dir *durable.Dir, directory Directory, node string,
 			kept = append(kept, holder)
 			continue
 		}
-		if !force && !now.stale(&holder) && (now.ours(&holder) || !now.gone(&holder)) {
+		if !force && now.mayWrite(&holder) {
 			return fmt.Errorf("%w: it has it since %s with the volumes %s. Stop the containers that use them on node %s and the hold goes by "+
 				"itself; if you made sure that nothing there can write, use --force", ErrLive,
 				holder.Since.UTC().Format("2006-01-02 15:04:05 UTC"), volumes(&holder), node)

@@ -112,12 +112,12 @@ const (
 	vol2 = "22222222222222222222222222222222"
 )
 
-func newLab(t testing.TB) *lab {
-	t.Helper()
-	private := filepath.Join(t.TempDir(), backend.PrivateFolder)
-	assert.NilError(t, os.Mkdir(private, 0o700))
+func newLab(tb testing.TB) *lab {
+	tb.Helper()
+	private := filepath.Join(tb.TempDir(), backend.PrivateFolder)
+	assert.NilError(tb, os.Mkdir(private, 0o700))
 	return &lab{
-		t:      t,
+		t:      tb,
 		pool:   backend.Pool{Name: "media-apps", UUID: "0123456789ABCDEF0123456789ABCDEF", Private: private},
 		region: &region{live: map[int]bool{}}, now: func() time.Time { return start },
 	}

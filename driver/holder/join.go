@@ -31,11 +31,8 @@ type attempt struct {
 // context ends; the error is then a [*HeldError]. A record that cannot be read matches [ErrDamaged]. An error that matches
 // mounter.ErrStuck leaves a release pending, because the hold may be taken late.
 func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volume string) (JoinResult, error) {
-	if err := directory.validate(); err != nil {
+	if err := validateJoin(&directory, mode, volume); err != nil {
 		return JoinResult{}, err
-	}
-	if mode != Exclusive && mode != Shared || volume == "" {
-		return JoinResult{}, fmt.Errorf("volume %q cannot hold directory %q in mode %q", volume, directory.Subdir, mode)
 	}
 	began := k.options.Now()
 	limit := time.NewTimer(k.options.Wait())
@@ -65,6 +62,13 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 	}
 }
 
+func validateJoin(directory *Directory, mode Mode, volume string) error {
+	if mode != Exclusive && mode != Shared || volume == "" {
+		return fmt.Errorf("volume %q cannot hold directory %q in mode %q", volume, directory.Subdir, mode)
+	}
+	return directory.validate()
+}
+
 // failed wraps an error and sees to a thread that may still take the hold.
 func (k *Keeper) failed(directory Directory, volume string, err error) error {
 	err = fmt.Errorf("directory %q of pool %s: %w", directory.Subdir, directory.Pool.Name, err)
@@ -87,7 +91,7 @@ func (k *Keeper) try(ctx context.Context, directory Directory, mode Mode, volume
 	err := k.do(ctx, directory, func() error {
 		return k.locked(ctx, directory, func(dir *durable.Dir) error {
 			var err error
-			made, err = k.joinLocked(dir, directory, Use{Volume: volume, Mode: mode})
+			made, err = k.joinLocked(ctx, dir, directory, Use{Volume: volume, Mode: mode})
 			return err
 		})
 	})
@@ -98,8 +102,8 @@ func (k *Keeper) try(ctx context.Context, directory Directory, mode Mode, volume
 }
 
 // joinLocked decides and writes. The boot id is published first: whoever finds this node's entry finds it as well.
-func (k *Keeper) joinLocked(dir *durable.Dir, directory Directory, use Use) (attempt, error) {
-	now, err := k.look(directory.Pool, dir)
+func (k *Keeper) joinLocked(ctx context.Context, dir *durable.Dir, directory Directory, use Use) (attempt, error) {
+	now, err := k.look(ctx, directory.Pool, dir)
 	if err != nil {
 		return attempt{}, err
 	}

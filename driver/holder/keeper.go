@@ -63,11 +63,8 @@ type Keeper struct {
 
 // New opens a keeper and reads the releases that are not finished.
 func New(ctx context.Context, options Options) (*Keeper, error) {
-	switch {
-	case options.Kernel == nil || options.Log == nil || options.Wait == nil:
-		return nil, errors.New("a keeper of holds needs a Kernel, a Log and a Wait")
-	case options.Node == "" || strings.ContainsAny(options.Node, "/\x00") || options.Node == "." || options.Node == "..":
-		return nil, fmt.Errorf("the node's name %q cannot name a file; set NODE_NAME", options.Node)
+	if err := options.validate(); err != nil {
+		return nil, err
 	}
 	if options.Poll == 0 {
 		options.Poll = defaultPoll
@@ -88,6 +85,16 @@ func New(ctx context.Context, options Options) (*Keeper, error) {
 		return nil, errors.Join(err, state.Close())
 	}
 	return keeper, nil
+}
+
+func (o *Options) validate() error {
+	if o.Kernel == nil || o.Log == nil || o.Wait == nil {
+		return errors.New("a keeper of holds needs a Kernel, a Log and a Wait")
+	}
+	if o.Node == "" || strings.ContainsAny(o.Node, "/\x00") || o.Node == "." || o.Node == ".." {
+		return fmt.Errorf("the node's name %q cannot name a file; set NODE_NAME", o.Node)
+	}
+	return nil
 }
 
 // Close gives the state folder back. Nothing is lost without it.

@@ -33,7 +33,7 @@ const clusterWait = 5 * time.Second
 
 // look reads liveness anew. It is called under the directory's lock and does not follow the caller's deadline, so that a
 // late thread sees the present.
-func (k *Keeper) look(pool backend.Pool, dir *durable.Dir) (view, error) {
+func (k *Keeper) look(ctx context.Context, pool backend.Pool, dir *durable.Dir) (view, error) {
 	now := view{
 		self:  Holder{Name: k.options.Node, Boot: k.options.Kernel.BootID(), Instance: k.options.Instance},
 		alone: pool.Standalone, dir: dir,
@@ -41,7 +41,7 @@ func (k *Keeper) look(pool backend.Pool, dir *durable.Dir) (view, error) {
 	if pool.Standalone {
 		return now, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), clusterWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clusterWait)
 	defer cancel()
 	cluster, err := k.options.Kernel.Cluster(ctx, pool.UUID)
 	if err != nil {
@@ -63,6 +63,11 @@ func (v *view) stale(holder *Holder) bool { return v.ours(holder) && holder.Boot
 
 // gone says whether another node's hold is proven to be over.
 func (v *view) gone(holder *Holder) bool { return v.dead(holder) || v.rebooted(holder) }
+
+// mayWrite says whether a holder is not proven to be over.
+func (v *view) mayWrite(holder *Holder) bool {
+	return !v.stale(holder) && (v.ours(holder) || !v.gone(holder))
+}
 
 // dead: not in this region's view while this node is. Unknown means alive.
 func (v *view) dead(holder *Holder) bool {
@@ -99,7 +104,7 @@ func nodePath(name string) string { return backend.NodesFolder + "/" + name + ".
 func (k *Keeper) PublishNode(ctx context.Context, pool backend.Pool) error {
 	err := k.options.Kernel.Do(ctx, "nodes "+pool.UUID, func() error {
 		return k.inPool(pool, func(dir *durable.Dir) error {
-			now, err := k.look(pool, dir)
+			now, err := k.look(ctx, pool, dir)
 			if err != nil {
 				return err
 			}

@@ -145,7 +145,7 @@ func above(upper, lower string) bool {
 	return upper != lower && (upper == "" || strings.HasPrefix(lower, upper+"/"))
 }
 
-// validDirectory refuses what could lead a file name outside of the holders' folder.
+// validate refuses what could lead a file name outside of the holders' folder.
 func (d *Directory) validate() error {
 	if d.Pool.Private == "" || d.Pool.UUID == "" {
 		return fmt.Errorf("pool %q has no private folder or no UUID", d.Pool.Name)

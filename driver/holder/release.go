@@ -33,7 +33,7 @@ func (k *Keeper) release(ctx context.Context, directory Directory, volume string
 			if !wanted {
 				return nil
 			}
-			if err := k.releaseLocked(dir, directory, volume); err != nil {
+			if err := k.releaseLocked(ctx, dir, directory, volume); err != nil {
 				return err
 			}
 			done = true
@@ -47,8 +47,8 @@ func (k *Keeper) release(ctx context.Context, directory Directory, volume string
 }
 
 // releaseLocked removes the volume from every entry of this plugin, those of earlier boots included.
-func (k *Keeper) releaseLocked(dir *durable.Dir, directory Directory, volume string) error {
-	now, err := k.look(directory.Pool, dir)
+func (k *Keeper) releaseLocked(ctx context.Context, dir *durable.Dir, directory Directory, volume string) error {
+	now, err := k.look(ctx, directory.Pool, dir)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (k *Keeper) Switch(ctx context.Context, directory Directory, mode Mode, vol
 	err := k.do(ctx, directory, func() error {
 		return k.locked(ctx, directory, func(dir *durable.Dir) error {
 			var err error
-			made, err = k.switchLocked(dir, directory, Use{Volume: volume, Mode: mode})
+			made, err = k.switchLocked(ctx, dir, directory, Use{Volume: volume, Mode: mode})
 			return err
 		})
 	})
@@ -115,8 +115,8 @@ func (k *Keeper) Switch(ctx context.Context, directory Directory, mode Mode, vol
 	return nil
 }
 
-func (k *Keeper) switchLocked(dir *durable.Dir, directory Directory, use Use) (attempt, error) {
-	now, err := k.look(directory.Pool, dir)
+func (k *Keeper) switchLocked(ctx context.Context, dir *durable.Dir, directory Directory, use Use) (attempt, error) {
+	now, err := k.look(ctx, directory.Pool, dir)
 	if err != nil {
 		return attempt{}, err
 	}

@@ -84,7 +84,7 @@ func Open(dir string, given ...Option) (*Dir, error) {
 	for _, option := range given {
 		option(&chosen)
 	}
-	if err := chosen.prepare(dir, given); err != nil {
+	if err := chosen.prepare(dir); err != nil {
 		return nil, fmt.Errorf("make the folder %s: %w", dir, err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -101,7 +101,7 @@ func Open(dir string, given ...Option) (*Dir, error) {
 }
 
 // prepare makes the folder, and with MakeAll its parents, each through a Dir of its parent so that it is durable.
-func (o *options) prepare(dir string, given []Option) error {
+func (o *options) prepare(dir string) error {
 	if !o.make && !o.makeAll {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (o *options) prepare(dir string, given []Option) error {
 	}
 	parent := filepath.Dir(filepath.Clean(dir))
 	if o.makeAll {
-		if err := o.prepare(parent, given); err != nil {
+		if err := o.prepare(parent); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Filesystem asks statfs, the mount table and, of OCFS2, the file system itself.
+// Filesystem asks statfs and, of OCFS2, the file system itself; of the others the mount table, which is read as a whole.
 func (l *Linux) Filesystem(ctx context.Context, place Place) (Filesystem, error) {
 	var facts Filesystem
 	err := l.guard.Do(ctx, placeKey("filesystem", place), func() error {
@@ -43,13 +43,13 @@ func (l *Linux) filesystem(place Place) (Filesystem, error) {
 		Magic: statfs.Type, ReadOnly: statfs.Flags&unix.ST_RDONLY != 0,
 		Size: statfs.Blocks * uint64(statfs.Bsize), Available: statfs.Bavail * uint64(statfs.Bsize),
 	}
-	if err := l.fromTable(&facts, place.Side, int(identity.Mnt_id)); err != nil {
-		return Filesystem{}, err
-	}
 	if statfs.Type == unix.OCFS2_SUPER_MAGIC {
+		// Asked before every Mount of a database: its magic number and device say what the table would.
+		facts.Type, facts.Device = "ocfs2", fmt.Sprintf("%d:%d", identity.Dev_major, identity.Dev_minor)
 		facts.UUID, err = l.uuidOf(directory)
+		return facts, err
 	}
-	return facts, err
+	return facts, l.fromTable(&facts, place.Side, int(identity.Mnt_id))
 }
 
 // fromTable completes facts with what only the mount table says.

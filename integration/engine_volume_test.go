@@ -34,7 +34,8 @@ func TestAVolumeIsInspectedAndListed(t *testing.T) {
 	assert.Equal(t, v.Options["class"], "db")
 	// A path outside propagatedMount would be the host's or the plugin's own folder (FACTS 1).
 	assert.Equal(t, path.Base(v.Mountpoint), name)
-	assert.Equal(t, path.Base(path.Dir(v.Mountpoint)), "propagated-mount")
+	parent := path.Base(path.Dir(v.Mountpoint)) // in the plugin, and as the engine sees it
+	assert.Assert(t, parent == "volumes" || parent == "propagated-mount", v.Mountpoint)
 	created, err := time.Parse(time.RFC3339, v.CreatedAt) // another format fails the engine's whole list (FACTS 1)
 	assert.NilError(t, err)
 	assert.Assert(t, created.After(before) && created.Before(time.Now().Add(time.Minute)), "created %s", created)

@@ -50,7 +50,7 @@ func assemble(ctx context.Context, options cli.ServeOptions, log *logrus.Entry) 
 	if made.driver, err = newDriver(ctx, made, options, log); err != nil {
 		return nil, errors.Join(err, made.engine.Close(), made.watcher.Close())
 	}
-	made.metrics = newMetrics(made)
+	made.metrics = metrics.New(version, func() driver.Health { return made.driver.Health(ctx) })
 	return made, nil
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // version is set by the linker, which can replace a constant only.
-var version = "devel" //nolint:gochecknoglobals // the linker sets nothing else
+var version = "devel"
 
 // Namespace work locks a thread, changes it and lets it end with its goroutine. On the process's first thread, which Go
 // cannot end, that would show the host's mount table as our own for good (FACTS 1). Locked here, it is never used for that.

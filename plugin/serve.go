@@ -14,7 +14,6 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/plugin/cli"
 	"github.com/homelab-storage/homelab-storage/plugin/config"
-	"github.com/homelab-storage/homelab-storage/plugin/metrics"
 	"github.com/homelab-storage/homelab-storage/plugin/protocol"
 )
 
@@ -53,7 +52,7 @@ func serve(ctx context.Context, options cli.ServeOptions) error {
 		ready.Store(made)
 		server.Provide(made.driver)
 	}
-	return errors.Join(run(ctx, made, process, log, served), end(server, listening, made, log))
+	return errors.Join(run(ctx, made, process, log, served), end(context.WithoutCancel(ctx), server, listening, made, log))
 }
 
 // run does the background work until the context ends or the socket fails.
@@ -105,13 +104,13 @@ func installCommand(made *parts, log *logrus.Entry) {
 }
 
 // end stops accepting calls, lets the running ones finish and unmounts nothing: containers go on (DESIGN D12).
-func end(server *protocol.Server, listening net.Listener, made *parts, log *logrus.Entry) error {
+func end(ctx context.Context, server *protocol.Server, listening net.Listener, made *parts, log *logrus.Entry) error {
 	log.Info("ending; nothing is unmounted")
 	err := listening.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
 	if late := server.Drain(ctx); late != nil {
 		log.WithError(late).Warn("ended with calls unanswered")
@@ -141,6 +140,3 @@ func newLog(process config.Process) *logrus.Entry {
 	}
 	return logrus.NewEntry(logger)
 }
-
-// newMetrics counts calls and asks the driver for its numbers.
-func newMetrics(made *parts) *metrics.Metrics { return metrics.New(version, made.driver.Health) }

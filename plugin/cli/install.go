@@ -49,7 +49,7 @@ func copyProgram(from, to string) (err error) {
 	if _, err := io.Copy(file, source); err != nil {
 		return err
 	}
-	if err := file.Chmod(0o755); err != nil { //nolint:gosec // likewise, whatever the umask
+	if err := file.Chmod(0o755); err != nil { // whatever the umask
 		return err
 	}
 	return file.Sync()

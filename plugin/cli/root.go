@@ -38,7 +38,7 @@ func Run(ctx context.Context, arguments []string, options Options) int {
 	if len(arguments) > 0 && arguments[0] == metadataCommand {
 		return exitCode(options.Err, metadata(options))
 	}
-	root := newRoot(options, asDocker)
+	root := newRoot(options, asDocker) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(arguments)
 	return exitCode(options.Err, root.ExecuteContext(ctx))
 }
@@ -88,7 +88,7 @@ func newRoot(options Options, asDocker bool) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "homelab-storage",
 		Short:         "Storage for small Swarm clusters: databases on OCFS2, media on SMB, the rest on the node",
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
@@ -154,7 +154,7 @@ func between(low, high int) cobra.PositionalArgs {
 // group is a command that only has commands below it.
 func group(use, short string, below ...*cobra.Command) *cobra.Command {
 	command := &cobra.Command{
-		Use: use, Short: short, Args: noArguments,
+		Use: use, Short: short, Args: noArguments, SuggestionsMinimumDistance: 2,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(below...)

@@ -121,7 +121,7 @@ func remarks(p *page, key string, reports []map[string]any) {
 }
 
 func text(report map[string]any, key string) string {
-	if report[key] == nil {
+	if report[key] == nil || report[key] == "" {
 		return "-"
 	}
 	return fmt.Sprint(report[key])

@@ -91,6 +91,9 @@ func (s *session) trashEmpty() *cobra.Command {
 				return err
 			}
 			count, err := client.TrashEmpty(command.Context(), pool, id, age)
+			if err != nil && count == 0 {
+				return err
+			}
 			return errors.Join(err, s.done("Deleted %d of the trash's entries.", count))
 		},
 	})

@@ -172,7 +172,7 @@ func (w *Watcher) missing() string {
 	case w.seen:
 		return "is gone: put it back, or make an empty one to say that nothing is configured"
 	case w.env.process.File != DefaultFile:
-		return "does not exist: write it, or unset CONFIG"
+		return "does not exist: write it, or leave CONFIG (--config) out"
 	}
 	return ""
 }

@@ -127,7 +127,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	h := newHost(t)
 	assert.NilError(t, os.Symlink("/etc/passwd", h.path(nodeName)))
 	assert.ErrorContains(t, h.open(t).Errors(), "cannot be read: read "+h.path(nodeName)+": not a regular file")
-	assert.ErrorContains(t, newHost(t).open(t, "CONFIG=/etc/other.yaml").Errors(), "/etc/other.yaml: does not exist: write it, or unset CONFIG")
+	assert.ErrorContains(t, newHost(t).open(t, "CONFIG=/etc/other.yaml").Errors(), "/etc/other.yaml: does not exist: write it, or leave CONFIG (--config) out")
 }
 
 // A wrong setting keeps the last good configuration in force, whatever else changes.

@@ -25,7 +25,7 @@ type Metrics struct {
 var durations = []float64{0.001, 0.01, 0.1, 1, 5, 25, 60} //nolint:gochecknoglobals // a table
 
 // New makes metrics; health is asked at every scrape and must answer from memory.
-func New(version string, health func(ctx context.Context) driver.Health) *Metrics {
+func New(version string, health func() driver.Health) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -34,7 +34,7 @@ func New(version string, health func(ctx context.Context) driver.Health) *Metric
 	}
 	gauge := func(name, help string, value func(driver.Health) int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			return float64(value(health(context.Background())))
+			return float64(value(health()))
 		})
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver"
 )
 
-func health(context.Context) driver.Health {
+func health() driver.Health {
 	return driver.Health{Volumes: 3, Mounted: 2, Problems: []string{"a"}}
 }
 
@@ -24,7 +25,7 @@ func TestNumbers(t *testing.T) {
 	m.Observe("VolumeDriver.Mount", 2*time.Second, nil)
 	m.Observe("VolumeDriver.Mount", time.Millisecond, errors.New("no"))
 	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text := answer.Body.String()
 	for _, want := range []string{
 		`homelab_storage_build_info{version="1.2"} 1`, "homelab_storage_volumes 3", "homelab_storage_volumes_in_use 2", "homelab_storage_problems 1",

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/plugin/cli"
+	"github.com/homelab-storage/homelab-storage/plugin/config"
+	"github.com/homelab-storage/homelab-storage/plugin/protocol"
+)
+
+// daemon is a plain daemon in folders of its own.
+type daemon struct {
+	options cli.ServeOptions
+	client  *protocol.Client
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// folders makes the options of a daemon whose settings are harmless: no pool, and no engine.
+func folders(t *testing.T) cli.ServeOptions {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir) // its path may be too long for a socket's
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	t.Setenv("LOG_LEVEL", "error")
+	t.Setenv("STANDALONE", "true")
+	return cli.ServeOptions{
+		Socket: "p.sock", StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
+		MountRoot: filepath.Join(dir, "volumes"), Config: filepath.Join(dir, "config.yaml"),
+	}
+}
+
+func start(t *testing.T, options cli.ServeOptions) *daemon {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	d := &daemon{options: options, client: protocol.NewClient(options.Socket), stop: stop, ended: make(chan error, 1)}
+	go func() { d.ended <- serve(ctx, options) }()
+	t.Cleanup(stop)
+	return d
+}
+
+// end stops the daemon as SIGTERM does.
+func (d *daemon) end(t *testing.T) {
+	t.Helper()
+	d.stop()
+	select {
+	case err := <-d.ended:
+		assert.NilError(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the daemon did not end")
+	}
+}
+
+// reach waits until the socket answers.
+func (d *daemon) reach(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for time.Since(began) < 10*time.Second {
+		<-ticker.C
+		if _, err := d.client.Health(t.Context()); err == nil || !strings.Contains(err.Error(), "does not answer") {
+			return time.Since(began)
+		}
+	}
+	t.Fatal("the socket does not answer")
+	return 0
+}
+
+func TestDaemon(t *testing.T) {
+	options := folders(t)
+	assert.NilError(t, os.WriteFile(options.Config, nil, 0o600))
+	first := start(t, options)
+	t.Logf("ready after %s", first.reach(t))
+	health, err := first.client.Health(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, health.Version, version)
+	assert.Equal(t, len(health.Problems), 0, "%v", health.Problems)
+
+	err = serve(t.Context(), options)
+	assert.ErrorContains(t, err, "answers on p.sock; stop it, or choose another path with --socket")
+	first.end(t)
+	_, err = os.Stat(options.Socket)
+	assert.ErrorContains(t, err, "no such file", "the socket was left")
+
+	second := start(t, options)
+	second.reach(t)
+	second.end(t)
+}
+
+// A plugin that cannot work stays and says why: the engine would disable one that ends.
+func TestDaemonThatCannotWork(t *testing.T) {
+	options := folders(t)
+	assert.NilError(t, os.WriteFile(options.StateDir, nil, 0o600))
+	d := start(t, options)
+	d.reach(t)
+	_, err := d.client.Health(t.Context())
+	assert.ErrorContains(t, err, options.StateDir)
+	d.end(t)
+}
+
+// A wrong configuration is told, and stops nothing.
+func TestDaemonWithAWrongConfiguration(t *testing.T) {
+	options := folders(t)
+	d := start(t, options)
+	d.reach(t)
+	health, err := d.client.Health(t.Context())
+	assert.NilError(t, err)
+	assert.Assert(t, strings.Contains(strings.Join(health.Problems, "\n"), "config.yaml: does not exist"), "%v", health.Problems)
+	d.end(t)
+}
+
+func TestLog(t *testing.T) {
+	t.Setenv("LOG_LEVEL", "debug")
+	t.Setenv("LOG_FORMAT", "json")
+	log := newLog(config.ReadProcess(os.Getenv))
+	assert.Equal(t, log.Logger.GetLevel().String(), "debug")
+	text, err := log.String()
+	assert.NilError(t, err)
+	assert.Assert(t, strings.HasPrefix(text, "{"), text)
+	t.Setenv("LOG_FORMAT", "text")
+	text, err = newLog(config.ReadProcess(os.Getenv)).String()
+	assert.NilError(t, err)
+	assert.Assert(t, strings.HasPrefix(text, "time="), text)
+}

@@ -104,8 +104,8 @@ func forward(ctx context.Context, l *lab.Lab, conn net.Conn, end func()) error {
 		_, _ = io.Copy(stream, conn)
 		_ = stream.Close() // the client went away: its command is killed
 	}()
-	_, err = io.Copy(conn, stream)
-	return err
+	_, _ = io.Copy(conn, stream) // either side may go away: that is how a command ends
+	return nil
 }
 
 // readHello reads one line without reading ahead: what follows is for the agent.

@@ -93,8 +93,8 @@ func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
 	for _, node := range held.Holders {
 		for _, use := range node.Uses {
 			if use.Volume == record.ID {
-				return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s` when that node is gone for good",
-					node.Name, node.Since.Format("2006-01-02 15:04:05 MST"), record.Name)
+				return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s %s` when that node is gone for good",
+					node.Name, node.Since.UTC().Format("2006-01-02 15:04:05 UTC"), record.Name, node.Name)
 			}
 		}
 	}

@@ -46,8 +46,16 @@ func every(ctx context.Context, pause time.Duration, work func(context.Context))
 	}
 }
 
-// retain empties the trash of what is older than the retention.
+// retain empties the trash of what is older than the retention, and reads the cluster's catalog as a whole, so that a record
+// that was damaged under way is noticed before somebody needs it.
 func (d *Driver) retain(ctx context.Context) {
+	if d.records.cluster.State().Attached {
+		limited, cancel := context.WithTimeout(ctx, turnLimit)
+		if err := d.records.cluster.Scan(limited); err != nil {
+			d.log.WithError(err).Warn("the cluster's catalog could not be read as a whole")
+		}
+		cancel()
+	}
 	now := d.options.Settings.Current()
 	for _, pool := range now.Pools {
 		limited, cancel := context.WithTimeout(ctx, turnLimit)

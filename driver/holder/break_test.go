@@ -54,7 +54,7 @@ func TestDamagedRecord(t *testing.T) {
 		assert.NilError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, err := a.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
 		assert.ErrorIs(t, err, holder.ErrDamaged)
-		assert.ErrorContains(t, err, "\"docker homelab holder break --force media-apps radarr\" sets the record aside")
+		assert.ErrorContains(t, err, "`docker homelab holder break --force` with this volume's name and any node's sets the record aside")
 		assert.ErrorIs(t, a.Break(t.Context(), l.directory("radarr"), "node-1", false), holder.ErrDamaged)
 		assert.NilError(t, a.Break(t.Context(), l.directory("radarr"), "node-1", true))
 		l.join(a, "radarr", holder.Exclusive, vol1)

@@ -24,7 +24,7 @@ func (e *HeldError) Error() string {
 		use = "uses it, and this volume needs it for one node alone"
 	}
 	return fmt.Sprintf("directory %q of pool %s: node %s %s, since %s; waited %s for it. Stop the container that uses it on %s "+
-		"(Swarm tries again by itself); if that node is gone for good, \"docker homelab holder break %s %s\" frees the directory",
+		"(Swarm tries again by itself); if that node is gone for good, `docker homelab holder break` with this volume's name and %s frees the directory",
 		e.Directory.Subdir, e.Directory.Pool.Name, e.Holder.Name, use, e.Holder.Since.UTC().Format("2006-01-02 15:04:05 UTC"),
-		e.Wait.Round(time.Second/10), e.Holder.Name, e.Directory.Pool.Name, e.Directory.Subdir)
+		e.Wait.Round(time.Second/10), e.Holder.Name, e.Holder.Name)
 }

@@ -170,8 +170,8 @@ func read(dir *durable.Dir, directory Directory) (Record, error) {
 	}
 	if errors.Is(err, ErrDamaged) {
 		return Record{}, fmt.Errorf("directory %q of pool %s is given to no node: %w. Stop every container that uses it, on all nodes, "+
-			"then \"docker homelab holder break --force %s %s\" sets the record aside",
-			directory.Subdir, directory.Pool.Name, err, directory.Pool.Name, directory.Subdir)
+			"then `docker homelab holder break --force` with this volume's name and any node's sets the record aside",
+			directory.Subdir, directory.Pool.Name, err)
 	}
 	return record, err
 }

@@ -49,17 +49,13 @@ type bench struct {
 	// plugin is the folder that `docker plugin create` takes, binary the plugin's program in folder.
 	plugin, binary string
 	engineEnded    bool
-	few, many      *daemon // with 10 and with 10,000 volumes, once started
+	few, many      populated // with 10 and with 10,000 volumes
 }
 
 // newBench builds what is measured and starts the host.
 func newBench(ctx context.Context) (*bench, error) {
 	b := &bench{report: &report{}}
-	progress("building the plugin")
-	if text, err := exec.CommandContext(ctx, "scripts/build-plugin").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("scripts/build-plugin, run from the repository's root: %w: %s", err, text)
-	}
-	plugin, err := filepath.Abs("bin/plugin-" + runtime.GOARCH)
+	plugin, err := pluginFolder(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +68,18 @@ func newBench(ctx context.Context) (*bench, error) {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
+}
+
+// pluginFolder is PLUGIN_FOLDER, or what scripts/build-plugin makes.
+func pluginFolder(ctx context.Context) (string, error) {
+	if folder := os.Getenv("PLUGIN_FOLDER"); folder != "" {
+		return filepath.Abs(folder)
+	}
+	progress("building the plugin")
+	if text, err := exec.CommandContext(ctx, "scripts/build-plugin").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("scripts/build-plugin, run from the repository's root: %w: %s", err, text)
+	}
+	return filepath.Abs("bin/plugin-" + runtime.GOARCH)
 }
 
 // prepare copies the program to where the host sees it, wherever the repository is.

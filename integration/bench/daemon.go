@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,9 +21,9 @@ type daemon struct {
 	folder string // the state, run and mount folders are below
 	client client
 
-	command *exec.Cmd // nil while it does not run
-	pid     int       // on the machine
-	began   time.Time // when the program was executed
+	pid   int        // on the machine; 0 while it does not run
+	began time.Time  // when the program was executed
+	ended chan error // how the program ended
 }
 
 // patience bounds the wait for a start or an end.
@@ -45,16 +44,20 @@ func (d *daemon) pool() string { return filepath.Join(d.state(), "local", "stand
 // gate waits in the host until it is told to become the program: the way into the namespaces is not part of a start.
 const gate = `echo ready; read -r _; exec "$@" </dev/null`
 
+// parent runs the gate. The plugin looks at its parent, to tell a plain process from a managed plugin, and nsenter, which
+// is outside, would be process 0 for it.
+const parent = `"$@"; exit $?`
+
 // start executes the program, behind a tracer when one is given. It does not wait for the socket.
 func (d *daemon) start(ctx context.Context, tracer ...string) error {
 	if err := os.MkdirAll(d.folder, 0o755); err != nil {
 		return err
 	}
-	arguments := append([]string{"-c", gate, "gate"}, tracer...)
+	arguments := append([]string{"-c", parent, "parent", "sh", "-c", gate, "gate"}, tracer...)
 	arguments = append(arguments, d.binary, "serve", "--socket", d.socket(), "--state-dir", d.state(),
 		"--run-dir", filepath.Join(d.folder, "run"), "--mount-root", filepath.Join(d.folder, "volumes"))
 	command := d.host.Command(context.WithoutCancel(ctx), "sh", arguments...)
-	command.Env = []string{"PATH=" + os.Getenv("PATH"), "STANDALONE=true", "CONFIG=" + filepath.Join(d.folder, "config.yaml")}
+	command.Env = []string{"PATH=" + os.Getenv("PATH"), "STANDALONE=true"}
 	log, err := os.OpenFile(d.folder+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -77,11 +80,17 @@ func (d *daemon) open(command *exec.Cmd) error {
 	if err := command.Start(); err != nil {
 		return err
 	}
-	d.command = command
-	if _, err := bufio.NewReader(output).ReadString('\n'); err != nil {
+	d.ended = make(chan error, 1)
+	_, err = bufio.NewReader(output).ReadString('\n')
+	go func() { d.ended <- command.Wait() }()
+	if err != nil {
 		return fmt.Errorf("entering the host: %w", err)
 	}
-	if d.pid, err = childOf(command.Process.Pid); err != nil {
+	// The gate is a child of its parent, which is a child of nsenter.
+	if d.pid, err = childOf(command.Process.Pid); err == nil {
+		d.pid, err = childOf(d.pid)
+	}
+	if err != nil {
 		return err
 	}
 	d.began = time.Now()
@@ -115,6 +124,9 @@ func (d *daemon) activate(ctx context.Context) (time.Duration, error) {
 		}
 		select {
 		case <-ticker.C:
+		case err := <-d.ended:
+			d.pid = 0
+			return 0, fmt.Errorf("the plugin ended (%v): %s", err, d.logTail()) //nolint:errorlint // how, not why
 		case <-ctx.Done():
 			return 0, fmt.Errorf("the plugin does not answer: %w; its log ends with: %s", err, d.logTail())
 		}
@@ -132,22 +144,21 @@ func (d *daemon) serve(ctx context.Context) error {
 
 // stop ends the program as a service manager would, and waits.
 func (d *daemon) stop() error {
-	if d.command == nil {
+	if d.pid == 0 {
 		return nil
 	}
-	command := d.command
-	d.command = nil
+	pid := d.pid
+	d.pid = 0
 	d.client.close()
-	if err := syscall.Kill(d.pid, syscall.SIGTERM); err != nil {
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("ending the plugin: %w", err)
 	}
-	late := time.AfterFunc(patience, func() { _ = syscall.Kill(d.pid, syscall.SIGKILL) })
+	late := time.AfterFunc(patience, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	defer late.Stop()
-	err := command.Wait()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return fmt.Errorf("the plugin ended with %w; its log ends with: %s", exit, d.logTail())
+	if err := <-d.ended; err != nil {
+		return fmt.Errorf("the plugin did not end well: %w; its log ends with: %s", err, d.logTail())
 	}
-	return err
+	return nil
 }
 
 func (d *daemon) logTail() string {

@@ -27,11 +27,30 @@ const (
 	config = "config"
 )
 
-// fewDaemon is a running plugin with 10 db volumes.
-func (b *bench) fewDaemon(ctx context.Context) (*daemon, error) {
-	if b.few != nil {
-		return b.few, b.few.ensure(ctx)
+// populated is a plugin with volumes, made when it is first needed. What failed once fails again, without another try.
+type populated struct {
+	daemon *daemon
+	err    error
+}
+
+// running is the plugin, started when a section has stopped it.
+func (p *populated) running(ctx context.Context, make func(context.Context) (*daemon, error)) (*daemon, error) {
+	if p.daemon == nil && p.err == nil {
+		p.daemon, p.err = make(ctx)
 	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	if p.daemon.pid != 0 {
+		return p.daemon, nil
+	}
+	return p.daemon, p.daemon.serve(ctx)
+}
+
+// fewDaemon is a running plugin with 10 db volumes.
+func (b *bench) fewDaemon(ctx context.Context) (*daemon, error) { return b.few.running(ctx, b.makeFew) }
+
+func (b *bench) makeFew(ctx context.Context) (*daemon, error) {
 	if err := b.endEngine(ctx); err != nil {
 		return nil, err
 	}
@@ -44,16 +63,16 @@ func (b *bench) fewDaemon(ctx context.Context) (*daemon, error) {
 			return nil, err
 		}
 	}
-	b.few = d
 	return d, nil
 }
 
 // manyDaemon is a running plugin with 10,000 volumes, half db and half config. One of each class is created through the
 // socket; the others are written as Create would have, with the driver's own packages, but for the fsyncs.
 func (b *bench) manyDaemon(ctx context.Context) (*daemon, error) {
-	if b.many != nil {
-		return b.many, b.many.ensure(ctx)
-	}
+	return b.many.running(ctx, b.makeMany)
+}
+
+func (b *bench) makeMany(ctx context.Context) (*daemon, error) {
 	if err := b.endEngine(ctx); err != nil {
 		return nil, err
 	}
@@ -76,19 +95,10 @@ func (b *bench) manyDaemon(ctx context.Context) (*daemon, error) {
 	if err := d.serve(ctx); err != nil {
 		return nil, err
 	}
-	b.many = d
 	return d, d.check(ctx, manyVolumes)
 }
 
 func volumeName(class string, number int) string { return fmt.Sprintf("%s-%05d", class, number) }
-
-// ensure starts a daemon that a section has stopped.
-func (d *daemon) ensure(ctx context.Context) error {
-	if d.command != nil {
-		return nil
-	}
-	return d.serve(ctx)
-}
 
 func (d *daemon) create(ctx context.Context, name, class string) error {
 	_, _, err := d.client.call(ctx, "VolumeDriver.Create", request{Name: name, Opts: map[string]string{"class": class}})

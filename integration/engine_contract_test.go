@@ -37,8 +37,8 @@ func TestARefusalReachesTheUserWithItsReason(t *testing.T) {
 		options []string
 		says    []string
 	}{
-		{"database on SMB", []string{"class=db", "type=cifs", "device=//nas/share"}, []string{"class", "cifs", "SQLite"}},
-		{"sqlite on SMB", []string{"sqlite=true", "type=cifs", "device=//nas/share"}, []string{"sqlite", "cifs"}},
+		{"database on SMB", []string{"class=db", "type=cifs", "device=//nas/share"}, []string{"class", "SMB", "SQLite"}},
+		{"sqlite on SMB", []string{"sqlite=true", "type=cifs", "device=//nas/share"}, []string{"sqlite", "SMB"}},
 		{"unknown option", []string{"class=db", "subdr=x"}, []string{"subdr", "subdir"}},
 		{"unknown class", []string{"class=dbs"}, []string{"\"dbs\"", "db"}},
 		{"two at once", []string{"klass=db", "modes=0700"}, []string{"klass", "modes"}},

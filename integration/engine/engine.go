@@ -113,12 +113,12 @@ func (e *Engine) Restart(ctx context.Context) error {
 // pidFile is where dockerd leaves its PID, in the host.
 const pidFile = "/run/docker.pid"
 
-// flags keep everything of this engine in its own places. cgroupfs, because a service manager outside could not be told
+// flags keep everything of this engine in its own places; in the host it also listens where a plugin looks for it. cgroupfs, because a service manager outside could not be told
 // PIDs of another namespace.
 func (e *Engine) flags() []string {
 	flags := []string{
 		"--data-root", filepath.Join(e.folder, "docker"), "--exec-root", "/run/docker", "--pidfile", pidFile,
-		"--config-file", e.place.configuration(), "--host", e.Address(),
+		"--config-file", e.place.configuration(), "--host", e.Address(), "--host", "unix:///run/docker.sock",
 		"--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", e.place.cgroup(),
 	}
 	if e.options.LiveRestore {

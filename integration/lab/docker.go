@@ -3,6 +3,9 @@ package lab
 import (
 	"context"
 	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/integration/lab/image"
 	"github.com/homelab-storage/homelab-storage/integration/lab/remote"
@@ -11,8 +14,22 @@ import (
 // StandIn is the container image that every node's Docker has; see [image.StandIn].
 const StandIn = image.StandIn
 
-// StartDocker starts the engine and returns when it answers. With the quick init its log is one of
-// the lab's; with systemd it is the unit docker.service and logs to the journal.
+// enginePoll is how often StartDocker asks the engine whether it serves.
+const enginePoll = 100 * time.Millisecond
+
+// engineScript runs the engine in the foreground, on a containerd of its own unit as Debian has it:
+// one that dockerd starts itself must be ready in 15 s, which a busy emulated machine misses. It
+// stays when the engine is restarted.
+const engineScript = `
+pidof containerd >/dev/null || {
+	rm -f /run/containerd/containerd.sock
+	containerd >/run/lab/containerd.log 2>&1 &
+}
+until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
+exec dockerd`
+
+// StartDocker starts the engine and returns when its API answers. With the quick init its log is
+// one of the lab's; with systemd it is the unit docker.service and logs to the journal.
 func (n *Node) StartDocker(ctx context.Context) error {
 	if n.lab.options.Systemd {
 		_, err := n.Output(ctx, "systemctl start docker.service")
@@ -22,22 +39,44 @@ func (n *Node) StartDocker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	running, stopped := context.WithCancelCause(ctx)
+	ended, agent := make(chan error, 1), n.machine.Agent
 	go func() {
 		// Ends with the engine or with the machine, not with the caller.
-		code, err := n.machine.Agent.Run(context.WithoutCancel(ctx), remote.Command{Script: "exec dockerd", Stdout: log, Stderr: log})
-		stopped(fmt.Errorf("dockerd ended with exit code %d: %w; see %s", code, orCanceled(err), log.Name()))
+		code, err := agent.Run(context.WithoutCancel(ctx), remote.Command{Script: engineScript, Stdout: log, Stderr: log})
+		if err == nil {
+			err = fmt.Errorf("%s: dockerd ended with exit code %d; see %s", n.Name(), code, log.Name())
+		}
+		ended <- err
 	}()
-	_, err = n.Output(running, "until docker info >/dev/null 2>&1; do sleep 0.1; done")
-	return err
+	ticker := time.NewTicker(enginePoll)
+	defer ticker.Stop()
+	for {
+		if n.engineAnswers(ctx) {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("%s: dockerd does not answer: %w", n.Name(), context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
 }
 
-// orCanceled gives an ended command without an error of its own one to wrap.
-func orCanceled(err error) error {
-	if err == nil {
-		return context.Canceled
+// engineAnswers asks from here, not with the node's docker command, whose start costs an emulated
+// machine half a second each time.
+func (n *Node) engineAnswers(ctx context.Context) bool {
+	conn, err := n.Dial(ctx, "unix", "/run/docker.sock")
+	if err != nil {
+		return false
 	}
-	return err
+	defer conn.Close() //nolint:errcheck // one question, one answer
+	if _, err := io.WriteString(conn, "GET /_ping HTTP/1.0\r\n\r\n"); err != nil {
+		return false
+	}
+	answer, err := io.ReadAll(conn)
+	return err == nil && strings.Contains(string(answer), " 200 OK\r\n")
 }
 
 // StopDocker ends the engine in order, as a restart of it would.

@@ -23,12 +23,13 @@ type Lab struct {
 	run     *run
 	image   *image.Image
 	box     *box.Box
-	boxLog  *os.File
 	nas     *NAS
 	nodes   []*Node
 	log     *logrus.Entry
 	stop    sync.Once
 	stopErr error
+	mutex   sync.Mutex // guards files
+	files   []*os.File // logs, open until Stop
 }
 
 // Start builds the image when it is not cached, then starts the NAS and boots all nodes at once. It
@@ -59,10 +60,11 @@ func (l *Lab) start(ctx context.Context) error {
 	if l.run, err = newRun(cache, logsFolder(l.options.Module)); err != nil {
 		return err
 	}
-	if l.boxLog, err = l.logFile("box.log"); err != nil {
+	log, err := l.logFile("box.log")
+	if err != nil {
 		return err
 	}
-	if l.box, err = box.Start(ctx, box.Options{Agent: l.image.Agent, Log: l.boxLog}); err != nil {
+	if l.box, err = box.Start(ctx, box.Options{Agent: l.image.Agent, Log: log}); err != nil {
 		return err
 	}
 	if err := l.startNetwork(ctx); err != nil {
@@ -149,11 +151,8 @@ func (l *Lab) Stop() error {
 		if l.box != nil {
 			l.stopErr = l.box.Stop()
 		}
-		for _, node := range l.nodes {
-			l.stopErr = errors.Join(l.stopErr, node.closeLogs())
-		}
-		if l.boxLog != nil {
-			l.stopErr = errors.Join(l.stopErr, l.boxLog.Close())
+		for _, file := range l.files {
+			l.stopErr = errors.Join(l.stopErr, file.Close())
 		}
 		if l.run != nil {
 			l.stopErr = errors.Join(l.stopErr, l.run.remove())
@@ -165,7 +164,14 @@ func (l *Lab) Stop() error {
 	return l.stopErr
 }
 
-// logFile opens one of the lab's logs for appending.
+// logFile opens one of the lab's logs for appending; [Lab.Stop] closes it.
 func (l *Lab) logFile(name string) (*os.File, error) {
-	return l.run.root.OpenFile(filepath.Join("logs", name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	file, err := l.run.root.OpenFile(filepath.Join("logs", name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.files = append(l.files, file)
+	return file, nil
 }

@@ -16,6 +16,14 @@ import (
 	"github.com/homelab-storage/homelab-storage/integration/lab"
 )
 
+var shared = lab.NewShared(lab.Options{Nodes: 2, Memory: 512})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	shared.Stop()
+	os.Exit(code)
+}
+
 // step runs one step of a scenario and logs how long it took.
 func step(t *testing.T, name string, do func() error) {
 	t.Helper()
@@ -72,7 +80,7 @@ func TestOneNode(t *testing.T) {
 // TestFaults tries every fault against what a node sees of it.
 func TestFaults(t *testing.T) {
 	ctx := t.Context()
-	l := lab.ForTest(t, lab.Options{Nodes: 2, Memory: 512})
+	l := shared.Lab(t)
 	node, peer := l.Node(1), l.Node(2)
 	nas := "ping -c 1 -W 1 " + l.NAS().Server()
 	other := "ping -c 1 -W 1 " + peer.Address()
@@ -180,17 +188,17 @@ func TestSystemd(t *testing.T) {
 	assert.Equal(t, must(t, node, "hostname"), "node1")
 }
 
-// TestTwoLabs runs two labs at once, with the same addresses.
+// TestTwoLabs runs a second lab beside the shared one, with the same addresses.
 func TestTwoLabs(t *testing.T) {
-	first := lab.ForTest(t, lab.Options{Memory: 512})
+	first := shared.Lab(t)
 	second := lab.ForTest(t, lab.Options{Memory: 512})
 	must(t, first.Node(1), "echo first >/root/whose")
 	must(t, second.Node(1), "[ ! -e /root/whose ]")
-	for _, l := range []*lab.Lab{first, second} {
-		device, err := l.Node(1).LoginISCSI(t.Context(), lab.MediaApps.Name)
-		assert.NilError(t, err)
-		must(t, l.Node(1), "dd if=/dev/zero bs=512 count=1 conv=fsync of="+device)
-	}
+	device, err := second.Node(1).LoginISCSI(t.Context(), lab.MediaApps.Name)
+	assert.NilError(t, err)
+	must(t, second.Node(1), "dd if=/dev/zero bs=512 count=1 conv=fsync of="+device)
+	assert.NilError(t, second.Stop())
+	must(t, first.Node(1), "[ \"$(cat /root/whose)\" = first ] && ping -c 1 nas")
 }
 
 // traces are what a lab could leave on the host.

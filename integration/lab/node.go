@@ -22,7 +22,6 @@ type Node struct {
 	number  int
 	machine *machine.Machine // of the latest boot
 	paused  bool
-	logs    []*os.File
 }
 
 // Number is 1, 2, ...; o2cb knows the node by the same one.
@@ -83,19 +82,7 @@ func (n *Node) wrap(err error) error {
 	return fmt.Errorf("%s: %w", n.Name(), err)
 }
 
-// openLog opens a log that is closed with the lab.
+// openLog opens one of the node's logs for appending.
 func (n *Node) openLog(kind string) (*os.File, error) {
-	file, err := n.lab.logFile(n.Name() + "." + kind + ".log")
-	if err == nil {
-		n.logs = append(n.logs, file)
-	}
-	return file, err
-}
-
-func (n *Node) closeLogs() error {
-	var failures []error
-	for _, file := range n.logs {
-		failures = append(failures, file.Close())
-	}
-	return errors.Join(failures...)
+	return n.lab.logFile(n.Name() + "." + kind + ".log")
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -101,10 +100,4 @@ func pipe(command *exec.Cmd) (io.ReadWriteCloser, error) {
 		return nil, err
 	}
 	return duplex{Reader: output, WriteCloser: input}, nil
-}
-
-// LogFile opens a log in dir for appending; a log is kept, never truncated, across restarts of what
-// writes it.
-func LogFile(dir *os.Root, name string) (*os.File, error) {
-	return dir.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 }

@@ -1,6 +1,6 @@
 // Package remote runs commands, places files and opens connections on the other side of one byte
 // stream. The lab speaks it with the agent in every guest, over a virtio serial port, and with the
-// agent that is the first process of the host-side [box], over a pipe.
+// agent that is the first process of the host-side box (package box), over a pipe.
 //
 // A serial port instead of TCP: a test that cuts a node's network still has to ask that node what
 // it sees, and the nodes' network then carries nothing but what is being tested.
@@ -18,6 +18,4 @@
 //
 // There is no authentication and no version: both ends are built from one tree, and whoever holds
 // the byte stream is root on the other side. It is for the lab alone.
-//
-// [box]: https://pkg.go.dev/github.com/homelab-storage/homelab-storage/integration/lab/box
 package remote

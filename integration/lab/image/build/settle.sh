@@ -2,14 +2,20 @@
 # settle.sh IMAGE: runs once in a guest booted from the new disk. Gives Docker its first start,
 # imports the stand-in image, and powers off with a clean file system.
 set -eu
+containerd >/dev/null 2>&1 &
+runtime=$!
+until [ -S /run/containerd/containerd.sock ]; do
+	kill -0 $runtime
+	sleep 0.2
+done
 dockerd >/tmp/dockerd.log 2>&1 &
 daemon=$!
-until docker info >/dev/null 2>&1; do
+until docker version >/dev/null 2>&1; do
 	kill -0 $daemon || {
 		cat /tmp/dockerd.log
 		exit 1
 	}
-	sleep 0.2
+	sleep 1
 done
 
 root=/tmp/standin
@@ -31,6 +37,8 @@ docker run --rm --network none "$1" sqlite3 :memory: 'select 1'
 
 kill $daemon
 wait $daemon
+kill $runtime
+wait $runtime || true
 # Each node makes its own identity.
 rm -rf /etc/docker/key.json /var/lib/docker/engine-id /var/lib/systemd/random-seed $root
 sync

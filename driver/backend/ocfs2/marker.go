@@ -22,6 +22,9 @@ const (
 	maxMarker     = 4096
 )
 
+// errUnused says that a pool is what was asked for, but has no marker yet.
+var errUnused = errors.New("the pool has no marker")
+
 // marker is the file that says that a pool is ours, and which one it is.
 type marker struct {
 	Version int       `json:"version"`
@@ -147,8 +150,8 @@ func (b *Backend) explainMarker(found *proven, err error) error {
 		if found.Standalone {
 			return fail(found.Pool, "the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Path, file)
 		}
-		return fail(found.Pool, "the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. Creating a volume on it makes the marker; volumes made before need their data back first",
-			found.Path, file)
+		return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. "+
+			"Creating a volume on it makes the marker; volumes made before need their data back first", found.Name, found.Path, file)}
 	}
 	stuck := b.slow(found.Pool, err)
 	if errors.Is(stuck, backend.ErrUnavailable) {

@@ -267,10 +267,29 @@ func TestRefreshBringsUpAndReports(t *testing.T) {
 	install(b, true)
 	b.backend.Refresh(t.Context())
 	report := b.backend.Report()
-	assert.Assert(t, strings.Contains(report[0]["problem"].(string), "has no marker"))
+	assert.Assert(t, strings.Contains(report[0]["note"].(string), "not used by homelab-storage yet"))
 	assert.Assert(t, strings.Contains(report[1]["problem"].(string), "LABEL=app-data is not on this node"))
 	_, err := b.backend.Prepare(t.Context(), "media-apps")
 	assert.NilError(t, err)
 	b.backend.Refresh(t.Context())
 	assert.Equal(t, b.backend.Report()[0]["healthy"], true)
+}
+
+// Somebody unmounts a pool for a check of its file system: it is not mounted under their hands.
+func TestRefreshLeavesAPoolAloneThatWasUnmounted(t *testing.T) {
+	b := newBench(t)
+	runs := install(b, true)
+	b.backend.Refresh(t.Context())
+	_, err := b.backend.Prepare(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	b.kernel.UnmountHost(poolPath)
+	before := len(runs())
+	b.backend.Refresh(t.Context())
+	_, err = b.backend.Check(t.Context(), "media-apps")
+	assert.ErrorContains(t, err, "it is not mounted")
+	for _, line := range runs()[before:] {
+		assert.Assert(t, !strings.HasPrefix(line, "mount"), line)
+	}
+	_, err = b.backend.Prove(t.Context(), "media-apps")
+	assert.NilError(t, err, "a volume that is asked for brings it back")
 }

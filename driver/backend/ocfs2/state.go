@@ -2,6 +2,7 @@ package ocfs2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	// refreshEvery is how often pools are looked at, and brought up when they are away.
+	// refreshEvery is how often pools are looked at, and brought up until they have been up once.
 	refreshEvery = 30 * time.Second
 	refreshLimit = 25 * time.Second
 	// A pool is low on space below either of these: an OCFS2 that is full stops every database on it.
@@ -28,6 +29,7 @@ type state struct {
 	facts mounter.Filesystem
 	err   error
 	when  time.Time
+	up    bool // it was well once since the start
 }
 
 func (b *Backend) note(pool settings.Pool, facts mounter.Filesystem, err error) {
@@ -38,11 +40,13 @@ func (b *Backend) note(pool settings.Pool, facts mounter.Filesystem, err error) 
 		known.facts = facts
 	}
 	known.pool, known.err, known.when = pool, err, b.now()
+	known.up = known.up || err == nil || errors.Is(err, errUnused)
 	b.states[pool.Name] = known
 }
 
-// Run keeps the pools up: it looks at each at once and then now and again, and brings up what is away, until the context
-// ends. It unmounts nothing.
+// Run looks at each pool at once and then now and again, until the context ends. It brings up a pool that has not been up
+// since the start, as after a boot with the NAS later than the node. One that was up and is unmounted now was unmounted by
+// somebody, for a check of the file system perhaps: it comes back when a volume on it is asked for. Run unmounts nothing.
 func (b *Backend) Run(ctx context.Context) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
@@ -68,7 +72,7 @@ func (b *Backend) Refresh(ctx context.Context) {
 		go func() {
 			defer func() { done <- struct{}{} }()
 			was := b.known(pool.Name)
-			_, err := b.prove(ctx, pool, wanted{raise: true, space: true})
+			_, err := b.prove(ctx, pool, wanted{raise: !was.up, space: true})
 			b.tell(pool, was, err)
 		}()
 	}
@@ -81,9 +85,10 @@ func (b *Backend) Refresh(ctx context.Context) {
 func (b *Backend) tell(pool settings.Pool, was state, err error) {
 	log := b.log.WithField("pool", pool.Name)
 	switch {
+	case errors.Is(err, errUnused):
 	case err != nil && (was.when.IsZero() || was.err == nil):
 		log.WithError(err).Warn("pool is not usable")
-	case err == nil && was.err != nil:
+	case err == nil && was.err != nil && !errors.Is(was.err, errUnused):
 		log.Info("pool is usable again")
 	}
 }
@@ -126,9 +131,12 @@ func (b *Backend) Report() []map[string]any {
 		if known.facts.Size > 0 {
 			report["uuid"], report["size_bytes"], report["available_bytes"] = known.facts.UUID, known.facts.Size, known.facts.Available
 		}
-		if known.err != nil {
+		switch warning := known.low(); {
+		case errors.Is(known.err, errUnused):
+			report["note"] = "not used by homelab-storage yet: the first volume that is created on it makes its marker"
+		case known.err != nil:
 			report["problem"] = known.err.Error()
-		} else if warning := known.low(); warning != "" {
+		case warning != "":
 			report["warning"] = warning
 		}
 		reports = append(reports, report)

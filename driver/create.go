@@ -162,9 +162,11 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 		steps.add(func(ctx context.Context) error { return d.dropSecret(ctx, pool, made.record.Location.Credentials) })
 	}
 	storage := d.backends[made.record.Location.Kind]
-	if made.record.Location, err = storage.Create(ctx, volumeOf(made.record), made.again); err != nil {
-		return err
+	location, err := storage.Create(ctx, volumeOf(made.record), made.again)
+	if err != nil {
+		return err // with it the location is empty, and the steps back need the one that was planned
 	}
+	made.record.Location = location
 	steps.add(func(ctx context.Context) error { return storage.Remove(ctx, volumeOf(made.record)) })
 	if err := d.fill(ctx, made.record); err != nil {
 		return err

@@ -143,3 +143,15 @@ func TestFailedCreateLeavesNoVolume(t *testing.T) {
 	_, err = b.driver.Get(t.Context(), "vol")
 	assert.ErrorIs(t, err, driver.ErrNotFound)
 }
+
+// A refused Create takes back what it stored, and says what is wrong with the share and nothing else.
+func TestFailedCreateLeavesNoPassword(t *testing.T) {
+	b := newBench(t)
+	b.share.refuses.Store(true)
+	err := b.driver.Create(t.Context(), "torrents", map[string]string{"device": "//nas/torrents", "username": "media", "password": "canary"})
+	assert.Error(t, err, `volume "torrents": wrong password`)
+	assert.NilError(t, filepath.WalkDir(b.kernel.HostPath("/"), func(path string, entry os.DirEntry, err error) error {
+		assert.Assert(t, !strings.Contains(entry.Name(), "volume-"), "%s is left", path)
+		return err
+	}))
+}

@@ -212,7 +212,7 @@ func (p *pool) TrashRestore(context.Context, string, backend.Volume) error { ret
 func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, error) { return 0, nil }
 
 // share is a backend that plans shares and cannot mount them.
-type share struct{}
+type share struct{ refuses atomic.Bool }
 
 func (s *share) Kind() string { return backend.CIFS }
 
@@ -223,6 +223,9 @@ func (s *share) Plan(_ context.Context, request backend.Request) (backend.Plan, 
 }
 
 func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backend.Location, error) {
+	if s.refuses.Load() {
+		return backend.Location{}, errors.New("wrong password")
+	}
 	return volume.Location, nil
 }
 

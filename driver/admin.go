@@ -12,6 +12,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // pools lists the configured pools' names, or checks the one that was asked for.
@@ -41,7 +42,7 @@ func (d *Driver) TrashList(ctx context.Context, pool string) ([]TrashEntry, erro
 	var problems *multierror.Error
 	for _, name := range names {
 		entries, err := d.options.Pools.TrashList(ctx, name)
-		problems = multierror.Append(problems, err)
+		problems = several.Append(problems, err)
 		for _, entry := range entries {
 			entry.Expires = entry.Removed.Add(retention)
 			all = append(all, entry)
@@ -94,7 +95,7 @@ func (d *Driver) TrashEmpty(ctx context.Context, pool, id string, olderThan time
 	for _, name := range names {
 		count, err := d.options.Pools.TrashEmpty(ctx, name, id, d.now().Add(-olderThan))
 		total += count
-		problems = multierror.Append(problems, err)
+		problems = several.Append(problems, err)
 	}
 	if id != "" && total == 0 && problems.ErrorOrNil() == nil {
 		return 0, fmt.Errorf("there is no trash entry %q; `docker homelab trash ls` lists them", id)
@@ -113,11 +114,11 @@ func (d *Driver) Holders(ctx context.Context, pool string) ([]HolderRecord, erro
 	for _, name := range names {
 		proven, err := d.options.Pools.Check(ctx, name)
 		if err != nil {
-			problems = multierror.Append(problems, err)
+			problems = several.Append(problems, err)
 			continue
 		}
 		held, err := d.holders.List(ctx, proven)
-		problems = multierror.Append(problems, err)
+		problems = several.Append(problems, err)
 		for _, record := range held {
 			all = append(all, HolderRecord{Pool: name, Record: record})
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/class"
 	"github.com/homelab-storage/homelab-storage/driver/option"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // choice is what options and decision matrix say of a new volume, before its backend has checked where it goes.
@@ -26,8 +27,8 @@ func choose(name string, set option.Set, now *settings.Settings) (choice, error)
 		return choice{}, err
 	}
 	var problems *multierror.Error
-	problems = multierror.Append(problems, matrix(name, set, row)...)
-	problems = multierror.Append(problems, misplaced(set, row)...)
+	problems = several.Append(problems, matrix(name, set, row)...)
+	problems = several.Append(problems, misplaced(set, row)...)
 	return choice{class: row, access: chooseAccess(set, row), request: request(name, set, row, now.Defaults)}, problems.ErrorOrNil()
 }
 

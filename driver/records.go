@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-multierror"
-
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // records are the two catalogs of a node: the cluster's, on the catalog pool, and the node's own, for standalone volumes and
@@ -55,7 +54,7 @@ func attachNode(ctx context.Context, node *catalog.Catalog, local string) error 
 }
 
 func (r *records) close() error {
-	return multierror.Append(r.node.Close(), r.cluster.Close()).ErrorOrNil()
+	return several.Append(r.node.Close(), r.cluster.Close()).ErrorOrNil()
 }
 
 // get finds a record of any state.

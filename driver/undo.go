@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/go-multierror"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // undoLimit bounds the way back of a failed call: its own deadline may be over already.
@@ -25,7 +25,7 @@ func (u *undo) fail(ctx context.Context, err *error) {
 	defer cancel()
 	for _, step := range slices.Backward(u.steps) {
 		if failed := step(ctx); failed != nil {
-			*err = multierror.Append(*err, failed)
+			*err = several.Append(*err, failed)
 		}
 	}
 }

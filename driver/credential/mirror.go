@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // Mirror makes this node's copies equal to the credentials of a pool's private folder, a path that this process can open
@@ -26,7 +27,7 @@ func (s *Store) Mirror(ctx context.Context, poolFolder string) error {
 		for _, name := range found {
 			credentials, err := ReadFile(filepath.Join(poolFolder, name), "credentials/"+name+" of the pool")
 			if err != nil {
-				kept[name], problems = true, multierror.Append(problems, err)
+				kept[name], problems = true, several.Append(problems, err)
 				continue
 			}
 			wanted[name] = credentials.text()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // Release gives a volume's hold back. The caller has unmounted the volume and synced the pool. It records the intent first
@@ -80,11 +81,11 @@ func (k *Keeper) Resume(ctx context.Context, pool backend.Pool, mounted func(vol
 	for _, left := range k.pendingOf(pool.UUID) {
 		directory := Directory{Pool: pool, Subdir: left.Subdir}
 		if mounted(left.Volume) {
-			problems = multierror.Append(problems, k.forgetPending(directory, left.Volume))
+			problems = several.Append(problems, k.forgetPending(directory, left.Volume))
 			continue
 		}
 		done, err := k.release(ctx, directory, left.Volume)
-		problems = multierror.Append(problems, err)
+		problems = several.Append(problems, err)
 		if done {
 			released = append(released, left.Volume)
 		}

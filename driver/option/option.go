@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/homelab-storage/homelab-storage/driver/mountoption"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -43,16 +44,16 @@ func Parse(options map[string]string) (Set, error) {
 	for _, key := range slices.Sorted(maps.Keys(options)) {
 		row, ok := find(key)
 		if !ok {
-			problems = multierror.Append(problems, unknown(key))
+			problems = several.Append(problems, unknown(key))
 			continue
 		}
 		if err := row.assign(&set, options[key]); err != nil {
-			problems = multierror.Append(problems, err)
+			problems = several.Append(problems, err)
 			continue
 		}
 		set.Given[row.Name] = true
 	}
-	problems = multierror.Append(problems, contradictions(set)...)
+	problems = several.Append(problems, contradictions(set)...)
 	return set, problems.ErrorOrNil()
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // Problem is one thing that is wrong with the configuration.
@@ -44,23 +46,7 @@ const settingWord = "setting"
 func joined(problems []Problem) error {
 	var all *multierror.Error
 	for _, problem := range problems {
-		all = multierror.Append(all, problem)
-	}
-	if all != nil {
-		all.ErrorFormat = list
+		all = several.Append(all, problem)
 	}
 	return all.ErrorOrNil()
-}
-
-// list writes the problems below each other.
-func list(problems []error) string {
-	if len(problems) == 1 {
-		return problems[0].Error()
-	}
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d problems:", len(problems))
-	for _, problem := range problems {
-		text.WriteString("\n  " + problem.Error())
-	}
-	return text.String()
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // StartFailed starts the containers whose last start failed with a text that matches and whose restart policy wants them
@@ -25,7 +27,7 @@ func (e *Engine) StartFailed(ctx context.Context, match func(text string) bool) 
 	var problems *multierror.Error
 	for _, one := range listed {
 		name, err := e.startIfFailed(ctx, one.ID, match)
-		problems = multierror.Append(problems, err)
+		problems = several.Append(problems, err)
 		if name != "" {
 			started = append(started, name)
 		}

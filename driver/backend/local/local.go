@@ -12,6 +12,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -52,11 +53,11 @@ func (b *Backend) Plan(_ context.Context, request backend.Request) (backend.Plan
 		{"o", without(request.Options)},
 	} {
 		if given.value != "" {
-			problems = multierror.Append(problems, fmt.Errorf("option %s=%q has no meaning for a volume on the node (classes cache and temp); leave it out or choose another class", given.name, given.value))
+			problems = several.Append(problems, fmt.Errorf("option %s=%q has no meaning for a volume on the node (classes cache and temp); leave it out or choose another class", given.name, given.value))
 		}
 	}
 	if location.Size != 0 && !location.Memory {
-		problems = multierror.Append(problems, errors.New("option size belongs to class temp: a cache volume has the size of the node's disk"))
+		problems = several.Append(problems, errors.New("option size belongs to class temp: a cache volume has the size of the node's disk"))
 	}
 	if location.Memory && location.Size == 0 {
 		location.Size = DefaultSize

@@ -13,6 +13,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
 	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 const standaloneWarning = "the data is on this node only: another node will not find it, and no cluster protects it (STANDALONE=true)"
@@ -23,13 +24,13 @@ func (b *Backend) Plan(_ context.Context, request backend.Request) (backend.Plan
 	plan := backend.Plan{Location: request.Location}
 	plan.Location.Kind = backend.OCFS2
 	pool, subdir, err := b.place(request)
-	problems = multierror.Append(problems, list(err)...)
+	problems = several.Append(problems, list(err)...)
 	if err == nil {
 		plan.Location.Pool, plan.Location.Standalone = pool.Name, pool.Standalone
 		plan.Location.Subdir, err = checkSubdir(request, pool, subdir)
-		problems = multierror.Append(problems, list(err)...)
+		problems = several.Append(problems, list(err)...)
 	}
-	problems = multierror.Append(problems, readOptions(request.Options, &plan.Location)...)
+	problems = several.Append(problems, readOptions(request.Options, &plan.Location)...)
 	if pool.Standalone {
 		plan.Warnings = append(plan.Warnings, standaloneWarning)
 	}

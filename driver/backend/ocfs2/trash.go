@@ -11,11 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-multierror"
-
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 const (
@@ -243,11 +242,11 @@ func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.T
 	count := 0
 	err = b.work(ctx, pool, "trash", func(root *os.Root) error {
 		all, err := entries(root, pool.private())
-		problems := multierror.Append(nil, list(err)...)
+		problems := several.Append(nil, list(err)...)
 		for _, e := range all {
 			if (id == "" && e.Removed.Before(before)) || e.ID == id {
 				if err := deleteEntry(ctx, root, e.ID); err != nil {
-					problems = multierror.Append(problems, err)
+					problems = several.Append(problems, err)
 					continue
 				}
 				count++

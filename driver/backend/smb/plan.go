@@ -16,6 +16,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 const inlineWarning = "user and password are written in the volume's options, where everybody who may use the engine reads them; better: `docker homelab credentials set NAME`, then credentials=NAME"
@@ -45,12 +46,12 @@ func (b *Backend) Plan(ctx context.Context, request backend.Request) (backend.Pl
 	fill(&d.plan.Location, current.Defaults.Mode)
 	var problems *multierror.Error
 	share, err := chooseShare(current, request)
-	problems = multierror.Append(problems, err...)
-	problems = multierror.Append(problems, d.place(share)...)
-	problems = multierror.Append(problems, d.read(share)...)
+	problems = several.Append(problems, err...)
+	problems = several.Append(problems, d.place(share)...)
+	problems = several.Append(problems, d.read(share)...)
 	d.plan.Location.MountOptions = slices.DeleteFunc(d.options, func(option string) bool { return option == "vers=" })
 	if problems.ErrorOrNil() == nil { // who logs in can be told only when everything was understood
-		problems = multierror.Append(problems, b.login(ctx, d, share, current)...)
+		problems = several.Append(problems, b.login(ctx, d, share, current)...)
 	}
 	if err := problems.ErrorOrNil(); err != nil {
 		return backend.Plan{}, err

@@ -1,0 +1,21 @@
+// Package cluster tests the product on the storage that it is for: the managed plugin, installed as a user would, on virtual
+// machines with a real iSCSI LUN, OCFS2 under o2cb and a real Samba server (package lab). Build tag lab; root:
+//
+//	go test -tags lab ./integration/cluster
+//
+// # How it is laid out
+//
+// Booting is dear, so there are two machines, side by side, each with its tests one after the other:
+//
+//   - TestNode, the quick init: the seed's Radarr stack across every kind of restart, and every refusal with its golden text.
+//   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with
+//     `-v /:/host` have copies of the mounts, and docs/switching.md, command by command.
+//
+// One test alone: -run TestNode/pool. A test begins with [site.healed], so that it does not depend on its predecessors.
+//
+// # Refusals
+//
+// A refusal is proven by more than its text: the answer comes in time, nothing was written to the root disk (a listing of what
+// lies below the pool's mount and of the engine's folders, and the disk's fill, before and after), and the volume works again
+// by itself when the cause is gone. The texts are in integration/testdata/golden; -update writes them.
+package cluster

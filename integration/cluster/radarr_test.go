@@ -1,0 +1,103 @@
+//go:build lab
+
+package cluster
+
+import (
+	"fmt"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+// testRadarr deploys the seed's hybrid stack, and beside it a container without Swarm, and finds every row and every file
+// again after each thing that can be restarted.
+func (s *site) testRadarr(t *testing.T) {
+	s.healed(t)
+	s.ok(t, "docker swarm init --advertise-addr "+s.node.Address())
+	s.stack(t, "radarr", testdata(t, "radarr/docker-compose.yml"))
+	step(t, "deploy the stack", func() {
+		s.ok(t, "cd /opt/radarr && set -a && . ./.env && docker stack deploy --resolve-image never --compose-file docker-compose.yml --compose-file lab.yml radarr")
+	})
+	radarr := &app{site: s, name: "radarr", container: service("radarr_radarr"), pool: "radarr", shares: []string{"torrents", "usenet"}}
+	alone := s.plain(t, "alone")
+	apps := []*app{radarr, alone}
+	step(t, "first rows", func() {
+		for _, a := range apps {
+			a.create(t)
+			a.add(t)
+			a.check(t)
+		}
+	})
+	for _, restart := range []struct {
+		name string
+		do   func(t *testing.T)
+		// kept says that the containers must not notice.
+		kept bool
+	}{
+		{"plugin killed", s.killPlugin, true},
+		{"plugin disabled and enabled", s.cyclePlugin, true},
+		{"service updated", func(t *testing.T) { s.ok(t, "docker service update --force --detach radarr_radarr") }, false},
+		{"engine restarted", s.cycleEngine, false},
+		{"engine killed", s.killEngine, false},
+		{"power lost", s.losePower, false},
+	} {
+		t.Run(restart.name, func(t *testing.T) { afterRestart(t, apps, restart.do, restart.kept) })
+	}
+	s.ok(t, "docker stack rm radarr && docker rm --force alone")
+	s.eventually(t, "docker volume rm radarr_radarr_config radarr_torrents radarr_usenet alone")
+	s.ok(t, "docker swarm leave --force")
+}
+
+// afterRestart does something, and holds what is there against what was written before, then writes more.
+func afterRestart(t *testing.T, apps []*app, restart func(t *testing.T), kept bool) {
+	before := map[*app]string{}
+	for _, a := range apps {
+		a.add(t)
+		before[a] = a.id(t)
+	}
+	step(t, "restart", func() { restart(t) })
+	for _, a := range apps {
+		step(t, "rows and files", func() { a.check(t) })
+		if kept {
+			assert.Equal(t, a.id(t), before[a], "the container must not notice")
+		}
+		a.add(t)
+		a.check(t)
+	}
+}
+
+const pluginPID = "pidof homelab-storage"
+
+// killPlugin kills the plugin and returns when the engine has started it again.
+func (s *site) killPlugin(t *testing.T) {
+	t.Helper()
+	old := s.ok(t, pluginPID)
+	s.ok(t, "kill -KILL "+old)
+	s.eventually(t, fmt.Sprintf("new=$(%s) && [ \"$new\" != %s ] && docker volume inspect alone", pluginPID, quote(old)))
+}
+
+// cyclePlugin is what an upgrade does around the change of the files.
+func (s *site) cyclePlugin(t *testing.T) {
+	t.Helper()
+	s.ok(t, "docker plugin disable --force homelab-storage && docker plugin enable homelab-storage")
+}
+
+func (s *site) cycleEngine(t *testing.T) {
+	t.Helper()
+	assert.NilError(t, s.node.StopDocker(t.Context()))
+	assert.NilError(t, s.node.StartDocker(t.Context()))
+}
+
+func (s *site) killEngine(t *testing.T) {
+	t.Helper()
+	s.ok(t, "engine=$(pidof dockerd) && kill -KILL $engine && while kill -0 $engine 2>/dev/null; do sleep 0.1; done")
+	assert.NilError(t, s.node.StartDocker(t.Context()))
+}
+
+// losePower pulls the plug. What a machine brings up at boot is the cluster stack and the engine; the session with the target,
+// the pool and the shares are the plugin's work.
+func (s *site) losePower(t *testing.T) {
+	t.Helper()
+	assert.NilError(t, s.node.Kill(t.Context()))
+	s.healed(t)
+}

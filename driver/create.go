@@ -106,7 +106,7 @@ func (d *Driver) draft(ctx context.Context, name string, options map[string]stri
 		record: catalog.Record{
 			Version: catalog.Version, ID: catalog.NewID(), Name: name, State: catalog.Creating, Class: chosen.class.Name,
 			Location: plan.Location, Options: option.Public(options), Access: string(chosen.access),
-			SQLite: set.SQLite != nil && *set.SQLite, Guard: set.Guard, CreatedAt: d.now().UTC(), CreatedBy: now.Node,
+			Warnings: plan.Warnings, SQLite: set.SQLite != nil && *set.SQLite, Guard: set.Guard, CreatedAt: d.now().UTC(), CreatedBy: now.Node,
 		},
 	}
 	if old != nil {
@@ -190,8 +190,7 @@ func (d *Driver) ready(ctx context.Context, made draft) error {
 		d.unfinished.add(made.record.Name)
 		return fmt.Errorf("its directory is made, but its record could not be written; that is done by itself as soon as it can be: %w", err)
 	}
-	d.warnings.set(made.record.ID, made.plan.Warnings)
-	for _, warning := range made.plan.Warnings {
+	for _, warning := range made.record.Warnings {
 		d.log.WithFields(map[string]any{"volume": made.record.Name, "warning": warning}).Warn("a volume was created with a warning")
 	}
 	return nil

@@ -84,7 +84,6 @@ type Driver struct {
 	locks    keyLock
 	releases releases
 	failures failures
-	warnings warnings
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
 	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.

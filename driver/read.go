@@ -3,7 +3,6 @@ package driver
 import (
 	"context"
 	"maps"
-	"sync"
 
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 )
@@ -60,36 +59,11 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 	if state := shelf.State(); state.Frozen != "" {
 		status["catalog"] = state.Frozen
 	}
-	if texts := d.warnings.of(record.ID); len(texts) > 0 {
-		status["warnings"] = texts
+	if len(record.Warnings) > 0 {
+		status["warnings"] = record.Warnings
 	}
 	if failed, ok := d.failures.of(record.Name); ok {
 		status["last_error"] = failed
 	}
 	return status
-}
-
-// warnings are sentences about volumes, by ID, that are not worth a failure.
-type warnings struct {
-	mu    sync.Mutex // guards texts
-	texts map[string][]string
-}
-
-func (w *warnings) set(id string, texts []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(texts) == 0 {
-		delete(w.texts, id)
-		return
-	}
-	if w.texts == nil {
-		w.texts = map[string][]string{}
-	}
-	w.texts[id] = texts
-}
-
-func (w *warnings) of(id string) []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.texts[id]
 }

@@ -69,7 +69,6 @@ func (d *Driver) finishRemove(ctx context.Context, record catalog.Record, shelf 
 	if err := shelf.Remove(ctx, record.ID); err != nil {
 		return writable(err)
 	}
-	d.warnings.set(record.ID, nil)
 	return nil
 }
 

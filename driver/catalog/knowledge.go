@@ -119,6 +119,9 @@ func shared(record Record) Record {
 		}
 		record.Options = options
 	}
+	for at, warning := range record.Warnings {
+		record.Warnings[at] = unique.Make(warning).Value()
+	}
 	return record
 }
 

@@ -97,6 +97,7 @@ func (r *Record) validate() error {
 		{plain(r.Access), "the access is", r.Access},
 		{plain(r.Guard), "the guard is", r.Guard},
 		{plain(r.CreatedBy), "the node's name is", r.CreatedBy},
+		{plain(r.Warnings...), "the warnings are", r.Warnings},
 		{plain(location.MountOptions...), "the mount options are", location.MountOptions},
 		{validMode(location.Mode), "the mode is", uint32(location.Mode)},
 		{validMode(location.FileMode), "the file mode is", uint32(location.FileMode)},

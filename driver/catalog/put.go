@@ -24,6 +24,7 @@ func (c *Catalog) Put(ctx context.Context, record Record) (Record, error) {
 		return Record{}, fmt.Errorf("volume %s cannot be recorded: %w", record.Name, err)
 	}
 	record.Options = maps.Clone(record.Options) // the work may outlive the call
+	record.Warnings = slices.Clone(record.Warnings)
 	record.Location.MountOptions = slices.Clone(record.Location.MountOptions)
 	done, err := c.perform(ctx, "", func(ctx context.Context, s *session) error {
 		return s.locked(ctx, func() error { return s.put(record) })

@@ -32,6 +32,8 @@ type Record struct {
 	Access  string            `json:"access,omitempty"`
 	SQLite  bool              `json:"sqlite,omitempty"`
 	Guard   string            `json:"guard,omitempty"`
+	// Warnings are sentences about the options that were not worth a refusal; inspect shows them.
+	Warnings []string `json:"warnings,omitempty"`
 	// CreatedAt is in UTC; the engine wants RFC 3339 (FACTS 1).
 	CreatedAt time.Time `json:"created_at"`
 	CreatedBy string    `json:"created_by"` // the node's name

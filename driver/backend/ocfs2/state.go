@@ -106,9 +106,6 @@ func (b *Backend) Status(volume backend.Volume) map[string]any {
 	if location.Subdir != "" {
 		status["directory"] = location.Subdir
 	}
-	if location.Standalone {
-		status["warning"] = standaloneWarning
-	}
 	known := b.known(location.Pool)
 	if known.err != nil {
 		status["problem"] = known.err.Error()

@@ -64,11 +64,11 @@ func (d *daemon) start(ctx context.Context, tracer ...string) error {
 	}
 	defer func() { _ = log.Close() }() // the program has its own descriptor
 	command.Stderr = log
-	return d.open(command)
+	return d.open(ctx, command)
 }
 
 // open starts the gate and lets it become the program.
-func (d *daemon) open(command *exec.Cmd) error {
+func (d *daemon) open(ctx context.Context, command *exec.Cmd) error {
 	input, err := command.StdinPipe()
 	if err != nil {
 		return err
@@ -87,8 +87,8 @@ func (d *daemon) open(command *exec.Cmd) error {
 		return fmt.Errorf("entering the host: %w", err)
 	}
 	// The gate is a child of its parent, which is a child of nsenter.
-	if d.pid, err = childOf(command.Process.Pid); err == nil {
-		d.pid, err = childOf(d.pid)
+	if d.pid, err = childOf(ctx, command.Process.Pid); err == nil {
+		d.pid, err = childOf(ctx, d.pid)
 	}
 	if err != nil {
 		return err
@@ -98,17 +98,27 @@ func (d *daemon) open(command *exec.Cmd) error {
 	return err
 }
 
-// childOf is the one child of a process.
-func childOf(parent int) (int, error) {
-	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
-	if err != nil {
-		return 0, err
+// childOf waits for the one child of a process.
+func childOf(ctx context.Context, parent int) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for {
+		list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
+		if err != nil {
+			return 0, err
+		}
+		var child int
+		if _, err := fmt.Sscan(string(list), &child); err == nil {
+			return child, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("process %d has no child: %w", parent, ctx.Err())
+		}
 	}
-	var child int
-	if _, err := fmt.Sscan(string(list), &child); err != nil {
-		return 0, fmt.Errorf("process %d has no child: %w", parent, err)
-	}
-	return child, nil
 }
 
 // activate asks until the socket answers, and says how long after the start that was.

@@ -49,6 +49,7 @@ func run(ctx context.Context, only string, strict bool) (code int, err error) {
 			code, err = 1, errors.Join(err, closed)
 		}
 	}()
+	b.report.machine = describeMachine(b.folder)
 	for _, s := range sections() {
 		if !wanted(s) {
 			continue

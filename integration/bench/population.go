@@ -34,9 +34,9 @@ type populated struct {
 }
 
 // running is the plugin, started when a section has stopped it.
-func (p *populated) running(ctx context.Context, make func(context.Context) (*daemon, error)) (*daemon, error) {
+func (p *populated) running(ctx context.Context, create func(context.Context) (*daemon, error)) (*daemon, error) {
 	if p.daemon == nil && p.err == nil {
-		p.daemon, p.err = make(ctx)
+		p.daemon, p.err = create(ctx)
 	}
 	if p.err != nil {
 		return nil, p.err

@@ -25,6 +25,7 @@ type row struct {
 
 // report collects what was measured.
 type report struct {
+	machine  string // what it was measured on
 	section  string
 	rows     []row
 	failures []error
@@ -77,6 +78,9 @@ func (r *report) write(out io.Writer) error {
 	line := func(cells ...any) {
 		format := fmt.Sprintf("%%-%ds  %%-%ds  %%-%ds  %%s", widths[0], widths[1], widths[2])
 		text.WriteString(strings.TrimRight(fmt.Sprintf(format, cells...), " ") + "\n")
+	}
+	if r.machine != "" {
+		text.WriteString(r.machine + "\n\n")
 	}
 	line("measured", "result", "goal", "")
 	section := ""

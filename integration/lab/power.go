@@ -93,8 +93,9 @@ func (n *Node) Reboot(ctx context.Context) error {
 	if n.lab.options.Systemd {
 		script = "systemctl reboot"
 	}
-	if _, err := n.Output(ctx, script); err != nil {
-		return err
+	// systemd may stop the agent before it can report; then only the machine's end tells.
+	if result, err := n.Exec(ctx, script); err == nil && result.Code != 0 {
+		return fmt.Errorf("%s: %s: exit code %d: %s", n.Name(), script, result.Code, result.Stderr)
 	}
 	if err := n.WaitOff(ctx); err != nil {
 		return err

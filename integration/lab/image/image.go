@@ -99,7 +99,7 @@ func (b *builder) open(ctx context.Context, folder string) (*Image, error) {
 		Kernel:    filepath.Join(folder, "vmlinux"),
 		Initramfs: filepath.Join(folder, "initramfs"),
 		Disk:      filepath.Join(folder, "root.ext4"),
-		Agent:     b.agent,
+		Agent:     filepath.Join(folder, "agent"),
 		hold:      hold,
 	}
 	err = b.inBox(ctx, false, func(in *box.Box) error {
@@ -133,6 +133,10 @@ func (b *builder) image(ctx context.Context, out, treeKey string) error {
 		return err
 	}
 	defer os.RemoveAll(guest) //nolint:errcheck // a temporary folder of our own
+	// The image's own name for the agent: the other one may be pruned while this image is in use.
+	if err := os.Link(b.agent, filepath.Join(out, "agent")); err != nil {
+		return err
+	}
 	b.Log.Info("making the lab's disk")
 	return b.inBox(ctx, false, func(in *box.Box) error {
 		if err := b.script(ctx, in, "build/image.sh", tree, out, b.agent, guest); err != nil {

@@ -67,11 +67,12 @@ func (c *Client) Close() error { return c.close() }
 // Run runs the command and returns its exit code. A command that ends with another code than 0 is
 // not an error. When ctx ends first the command is killed and the error is ctx's cause.
 func (c *Client) Run(ctx context.Context, command Command) (int, error) {
-	stream, release, err := c.request(ctx, request{Op: opExec, Script: command.Script})
+	stream, detach, err := c.request(ctx, request{Op: opExec, Script: command.Script})
 	if err != nil {
 		return -1, err
 	}
-	defer release()
+	defer stream.Close() //nolint:errcheck // all that counts has been read
+	defer detach()
 	if command.Stdin == nil {
 		command.Stdin = strings.NewReader("")
 	}
@@ -111,11 +112,12 @@ func (c *Client) Output(ctx context.Context, script string) (string, error) {
 // Put writes what r holds to path with the given permission bits: a temporary file beside it, then
 // a rename, so that a program may be replaced while it runs. Missing folders are made.
 func (c *Client) Put(ctx context.Context, r io.Reader, path string, mode fs.FileMode) error {
-	stream, release, err := c.request(ctx, request{Op: opPut, Path: path, Mode: uint32(mode.Perm())})
+	stream, detach, err := c.request(ctx, request{Op: opPut, Path: path, Mode: uint32(mode.Perm())})
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer stream.Close() //nolint:errcheck // all that counts has been read
+	defer detach()
 	if err := sendInput(stream, r); err != nil {
 		return fmt.Errorf("remote: send %s: %w", path, causeOr(ctx, err))
 	}
@@ -127,9 +129,9 @@ func (c *Client) Put(ctx context.Context, r io.Reader, path string, mode fs.File
 }
 
 // Dial connects from the other side, in its network namespace and file tree: "tcp" to a host and
-// port, "unix" to a socket's path.
+// port, "unix" to a socket's path. The end of ctx ends the attempt, not a connection that was made.
 func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	stream, release, err := c.request(ctx, request{Op: opDial, Network: network, Address: address})
+	stream, detach, err := c.request(ctx, request{Op: opDial, Network: network, Address: address})
 	if err != nil {
 		return nil, err
 	}
@@ -138,30 +140,33 @@ func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, e
 	if err == nil {
 		err = done.err()
 	}
+	if !detach() && err == nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
-		release()
+		_ = stream.Close()
 		return nil, fmt.Errorf("remote: dial %s %s: %w", network, address, causeOr(ctx, err))
 	}
 	return stream, nil
 }
 
-// request opens a stream and sends req. The release function closes the stream; until it is
-// called, the end of ctx does so.
-func (c *Client) request(ctx context.Context, req request) (net.Conn, func(), error) {
-	stream, err := c.open(ctx)
+// request opens a stream and sends req. The end of ctx closes the stream until detach is called,
+// which says whether it came in time.
+func (c *Client) request(ctx context.Context, req request) (stream net.Conn, detach func() bool, err error) {
+	stream, err = c.open(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("remote: open stream: %w", err)
 	}
-	detach := context.AfterFunc(ctx, func() {
+	detach = context.AfterFunc(ctx, func() {
 		_ = stream.SetDeadline(time.Unix(1, 0)) // wakes a pending Read or Write at once
 		_ = stream.Close()
 	})
-	release := func() { detach(); _ = stream.Close() }
 	if err := writeJSON(stream, frameRequest, req); err != nil {
-		release()
+		detach()
+		_ = stream.Close()
 		return nil, nil, fmt.Errorf("remote: send request: %w", causeOr(ctx, err))
 	}
-	return stream, release, nil
+	return stream, detach, nil
 }
 
 // sendInput sends what input holds. When reading fails, the end of input is not sent.

@@ -148,8 +148,10 @@ func TestDial(t *testing.T) {
 		_, _ = io.CopyN(conn, conn, 4)
 		_ = conn.Close()
 	}()
-	conn, err := client.Dial(t.Context(), "unix", path)
+	ctx, cancel := context.WithCancel(t.Context())
+	conn, err := client.Dial(ctx, "unix", path)
 	assert.NilError(t, err)
+	cancel() // it bounds the attempt only: the lab outlives the test that booted a node
 	_, err = io.WriteString(conn, "echo")
 	assert.NilError(t, err)
 	echoed, err := io.ReadAll(conn)

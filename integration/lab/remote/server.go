@@ -31,7 +31,8 @@ func Serve(link io.ReadWriteCloser, log *logrus.Entry) error {
 		}
 		go func() {
 			defer stream.Close() //nolint:errcheck // the client has its status or is gone
-			if err := answer(stream); err != nil {
+			// A client may end its session as soon as it has its status.
+			if err := answer(stream); err != nil && !errors.Is(err, yamux.ErrSessionShutdown) {
 				log.WithError(err).Warn("request ended early")
 			}
 		}()

@@ -8,8 +8,9 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
-// undoLimit bounds the way back of a failed call: its own deadline may be over already.
-const undoLimit = 5 * time.Second
+// undoLimit bounds the way back of a failed call: its own deadline may be over already, after 25 s, and the engine's client
+// gives up after 30 s, without having seen what is wrong.
+const undoLimit = 3 * time.Second
 
 // undo takes back the steps of a call that failed, in reverse order. Use: `defer steps.fail(ctx, &err)`.
 type undo struct{ steps []func(context.Context) error }

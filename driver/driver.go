@@ -149,6 +149,6 @@ func (d *Driver) explain(name string, err *error) {
 		return
 	}
 	if trouble := d.options.Trouble(); trouble != nil {
-		*err = fmt.Errorf("%w\nThe configuration has errors; the last good one is in force: %w", *err, trouble)
+		*err = fmt.Errorf("%w\n%w", *err, trouble)
 	}
 }

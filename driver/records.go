@@ -69,7 +69,14 @@ func (r *records) get(name string) (catalog.Record, *catalog.Catalog, bool) {
 
 // list gives all records, sorted by name; a name that both catalogs have is the node's.
 func (r *records) list() []catalog.Record {
-	all := append(r.node.List(), r.cluster.List()...)
+	all, others := r.node.List(), r.cluster.List()
+	switch {
+	case len(others) == 0:
+		return all
+	case len(all) == 0:
+		return others
+	}
+	all = append(all, others...)
 	slices.SortStableFunc(all, func(a, b catalog.Record) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(all, func(a, b catalog.Record) bool { return a.Name == b.Name })
 }

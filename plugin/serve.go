@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,17 +20,11 @@ import (
 // drainLimit bounds the end of running calls after SIGTERM; the engine sends SIGKILL after ten seconds (FACTS 1).
 const drainLimit = 8 * time.Second
 
-// gcPercent keeps the process small on nodes that have better uses for memory. Measured with 10,000 volumes, loaded and listed
-// five times: 35-37 MB resident (peaks of 36-45) instead of 40-50 MB at Go's 100. GOGC overrides it.
-const gcPercent = 30
-
 // serve runs the plugin until the context ends. It listens first, because the engine disables a plugin that does not answer
 // soon after a start, and it stays when something is missing: a plugin that ends is disabled and its mounts are taken from
 // running containers (FACTS 1). What is missing is then the answer to every call.
 func serve(ctx context.Context, options cli.ServeOptions) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	collectLittle()
 	process := config.ReadProcess(os.Getenv)
 	log := newLog(process)
 	log.WithFields(logrus.Fields{"version": version, "socket": options.Socket}).Info("starting")
@@ -69,6 +62,7 @@ func run(ctx context.Context, made *parts, process config.Process, log *logrus.E
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
+	background.Go(func() { collectAll(ctx) })
 	if made != nil {
 		background.Go(func() { made.watcher.Run(ctx) })
 		background.Go(func() {

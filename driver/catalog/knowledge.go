@@ -104,7 +104,11 @@ func (k *knowledge) events(each func(event) error) error {
 // shared replaces the texts that most records have in common by one copy of each; at 10,000 records this is a third of
 // the memory.
 func shared(record Record) Record {
-	one := func(text *string) { *text = unique.Make(*text).Value() }
+	one := func(text *string) {
+		if *text != "" {
+			*text = unique.Make(*text).Value()
+		}
+	}
 	location := &record.Location
 	for _, text := range []*string{
 		(*string)(&record.State), &record.Class, &record.Access, &record.Guard, &record.CreatedBy,

@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"runtime"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/internal/durable"
@@ -68,22 +69,70 @@ func (m *mirror) load(into *knowledge) (damaged int, err error) {
 	return damaged, err
 }
 
+// read applies the lines in their order. Batches of them are parsed beside each other, because parsing is what the first
+// reads after a start wait for: 10,000 records are 100 ms of one CPU.
 func (m *mirror) read(file io.Reader, into *knowledge) (damaged int, err error) {
+	batches := make(chan chan batch, runtime.GOMAXPROCS(0)) // as many are parsed at once
+	var broken error                                        // read after batches is closed
+	go func() {
+		defer close(batches)
+		broken = split(file, func(text []byte) {
+			parsed := make(chan batch, 1)
+			batches <- parsed
+			go func() { parsed <- parseBatch(text) }()
+		})
+	}()
+	for parsed := range batches {
+		next := <-parsed
+		m.lines += len(next.events) + next.damaged
+		damaged += next.damaged
+		for _, change := range next.events {
+			into.apply(change)
+		}
+	}
+	return damaged, broken
+}
+
+// batchSize is how much text is parsed at once, in bytes: some hundred records.
+const batchSize = 128 << 10
+
+// split cuts a journal into batches of whole lines.
+func split(file io.Reader, each func([]byte)) error {
 	lines := bufio.NewScanner(file)
 	lines.Buffer(make([]byte, 0, MaxRecord), maxLine)
+	var text []byte
 	for lines.Scan() {
-		if len(lines.Bytes()) == 0 {
-			continue
+		text = append(append(text, lines.Bytes()...), '\n')
+		if len(text) >= batchSize {
+			each(text)
+			text = make([]byte, 0, batchSize+MaxRecord)
 		}
-		m.lines++
-		change, err := parseLine(lines.Bytes())
-		if err != nil {
-			damaged++
-			continue
-		}
-		into.apply(change)
 	}
-	return damaged, lines.Err()
+	each(text)
+	return lines.Err()
+}
+
+// batch is what some lines say.
+type batch struct {
+	events  []event
+	damaged int
+}
+
+func parseBatch(text []byte) batch {
+	var parsed batch
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if len(line) == 0 {
+			continue
+		}
+		change, err := parseLine(line)
+		if err != nil {
+			parsed.damaged++
+			continue
+		}
+		parsed.events = append(parsed.events, change)
+	}
+	return parsed
 }
 
 func parseLine(line []byte) (event, error) {

@@ -61,6 +61,7 @@ func (d *Driver) finishRemove(ctx context.Context, record catalog.Record, shelf 
 	if err := storage.Remove(ctx, volumeOf(record)); err != nil {
 		return err
 	}
+	d.forgetHolder(ctx, record)
 	if own := credential.ForVolume(record.ID); record.Location.Credentials == own {
 		if err := d.dropSecret(ctx, pool, own); err != nil {
 			return fmt.Errorf("removing the stored user name and password: %w", err)
@@ -70,6 +71,21 @@ func (d *Driver) finishRemove(ctx context.Context, record catalog.Record, shelf 
 		return writable(err)
 	}
 	return nil
+}
+
+// forgetHolder removes the folder of a directory's holder record when its last volume is gone. What is left behind of it by a
+// failure is an empty record, which the next volume of that directory uses.
+func (d *Driver) forgetHolder(ctx context.Context, record catalog.Record) {
+	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
+		return
+	}
+	pool, err := d.options.Pools.Check(ctx, record.Location.Pool)
+	if err == nil {
+		err = d.holders.Forget(ctx, holder.Directory{Pool: pool, Subdir: record.Location.Subdir})
+	}
+	if err != nil {
+		d.log.WithError(err).WithField("volume", record.Name).Warn("the holder record of a removed volume is left behind")
+	}
 }
 
 // unused refuses to remove what a container of this node or any other node holds.

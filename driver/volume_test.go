@@ -268,3 +268,16 @@ func TestUsesOfAVolumeThatIsNotMountedAreNotReaped(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, info.Status["uses_on_this_node"], 1)
 }
+
+func TestRemoveLeavesNoHolderRecord(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.mount(t, "vol", "a")
+	folder := filepath.Join(b.pool.proven().Private, backend.HoldersFolder, backend.DirectoryKey("vol"))
+	_, err := os.Stat(folder)
+	assert.NilError(t, err)
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
+	assert.NilError(t, b.driver.Remove(t.Context(), "vol"))
+	_, err = os.Stat(folder)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -91,7 +91,7 @@ func forward(ctx context.Context, l *lab.Lab, conn net.Conn, end func()) error {
 	}
 	if asked.Down {
 		end()
-		return nil
+		return l.Stop() // the client waits for the end of the connection
 	}
 	if asked.Node < 1 || asked.Node > len(l.Nodes()) {
 		return fmt.Errorf("node %d asked for, there are %d", asked.Node, len(l.Nodes()))

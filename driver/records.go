@@ -33,7 +33,11 @@ func openRecords(ctx context.Context, options Options, now func() time.Time) (*r
 	if err != nil {
 		return nil, err
 	}
-	if err := attachNode(ctx, node, path.Join(options.StateDir, "local")); err != nil {
+	err = attachNode(ctx, node, path.Join(options.StateDir, "local"))
+	switch {
+	case errors.Is(err, catalog.ErrFrozen): // reads go on, and writes say what to do (DESIGN D7)
+		options.Log.WithError(err).Error("the node's own catalog is frozen")
+	case err != nil:
 		return nil, fmt.Errorf("opening the node's own catalog: %w", err)
 	}
 	cluster, err := open("cluster", path.Join(options.StateDir, "mirror", "cluster"))

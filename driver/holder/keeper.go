@@ -75,7 +75,8 @@ func New(ctx context.Context, options Options) (*Keeper, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	given := append([]durable.Option{durable.MakeAll(), durable.WithSweep(time.Hour, options.Now)}, options.Local...)
+	// Volatile: a power cut ends the boot, and with it every hold of this node, whether its release is on record or not.
+	given := append([]durable.Option{durable.MakeAll(), durable.Volatile(), durable.WithSweep(time.Hour, options.Now)}, options.Local...)
 	state, err := durable.Open(options.State, given...)
 	if err != nil {
 		return nil, fmt.Errorf("open the state of the holds: %w", err)

@@ -73,6 +73,12 @@ func (k *Keeper) loadPending() error {
 		}
 		file := pendingDir + "/" + entry.Name()
 		data, err := k.state.Read(file, MaxRecord)
+		if err == nil && len(data) == 0 { // cut off with the power, and the hold ended with that boot
+			if err := k.state.Unlink(file); err != nil {
+				return err
+			}
+			continue
+		}
 		var left pending
 		if err == nil {
 			err = json.Unmarshal(data, &left)
@@ -88,8 +94,9 @@ func (k *Keeper) loadPending() error {
 	return nil
 }
 
-// Intend records durably, on the node, that a hold is going to be released. Call it before the file system is synced, so
-// that a hang or a crash from there on frees the directory late and never early.
+// Intend records on the node that a hold is going to be released. Call it before the file system is synced, so that a hang
+// or a crash from there on frees the directory late and never early. The record outlives this process and costs no fsync: a
+// power cut ends the boot, and with it the hold.
 func (k *Keeper) Intend(directory Directory, volume string) error {
 	name := k.pendingName(directory, volume)
 	k.mu.Lock()

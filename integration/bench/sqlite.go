@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// Databases are made anew that often, and filled in as many turns, a batch of transactions each.
+	// Databases are made anew that often, and filled in as many turns, a batch of transactions each. The batches are small,
+	// some milliseconds, so that a slow moment of the machine meets both sides.
 	databases      = 8
-	batches        = 30
-	transactions   = 20
+	batches        = 120
+	transactions   = 5
 	rowsEach       = 5
 	sqliteGoal     = 0.99
 	sqliteSettings = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT);"

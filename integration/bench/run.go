@@ -22,7 +22,7 @@ const (
 	// runTurns is how often each kind of volume gets a container: some 0.2 s each on an idle machine. On a busy one it
 	// ends earlier, after runTime, but for the fewest turns that a median needs.
 	runTurns, fewestTurns = 50, 12
-	runTime               = 45 * time.Second
+	runTime               = 35 * time.Second
 	// runVolumes is how many database volumes take turns, so that each is used anew: its hold was given back since.
 	runVolumes = 24
 	// runGoal is what a plugin that does nothing costs (FACTS 1).

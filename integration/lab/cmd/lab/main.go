@@ -1,10 +1,12 @@
 // Command lab keeps a storage lab up for people to work in; see package lab.
 //
-//	lab up [-nodes N] [-systemd]   start a lab and stay until Ctrl-C or "lab down"
-//	lab sh N                       a shell on node N, from another terminal
-//	lab exec N 'command'           run a command on node N
-//	lab down                       end the lab
+//	lab up [-nodes N] [-systemd] [-bare]   start a lab and stay until Ctrl-C or "lab down"
+//	lab sh N                               a shell on node N, from another terminal
+//	lab exec N 'command'                   run a command on node N
+//	lab down                               end the lab
 //
+// up installs Docker and the plugin (from bin/, see scripts/build-plugin) on every node, with a formatted pool; -bare leaves
+// the machines and the NAS alone.
 // It needs root and finds everything from the folder of the project's go.mod, in or below which it
 // is called.
 package main
@@ -22,10 +24,10 @@ import (
 )
 
 const usage = `usage:
-  lab up [-nodes N] [-systemd]   start a lab and stay until Ctrl-C or "lab down"
-  lab sh N                       a shell on node N
-  lab exec N 'command'           run a command on node N
-  lab down                       end the lab
+  lab up [-nodes N] [-systemd] [-bare]   start a lab and stay until Ctrl-C or "lab down"
+  lab sh N                               a shell on node N
+  lab exec N 'command'                   run a command on node N
+  lab down                               end the lab
 `
 
 // errUsage asks main for the usage text.
@@ -75,11 +77,12 @@ func parseUp(ctx context.Context, arguments []string) error {
 	flags := flag.NewFlagSet("lab up", flag.ContinueOnError)
 	nodes := flags.Int("nodes", 3, "number of machines")
 	systemd := flags.Bool("systemd", false, "boot systemd instead of the quick init")
+	bare := flags.Bool("bare", false, "no Docker, no pool and no plugin: machines and NAS only")
 	if err := flags.Parse(arguments); err != nil {
 		return errUsage
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%w: unexpected %q", errUsage, flags.Arg(0))
 	}
-	return up(ctx, *nodes, *systemd)
+	return up(ctx, *nodes, *systemd, *bare)
 }

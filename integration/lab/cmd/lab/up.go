@@ -30,7 +30,7 @@ func socketPath() (string, error) {
 }
 
 // up starts a lab and serves the other commands until ctx ends or one of them says down.
-func up(ctx context.Context, nodes int, systemd bool) error {
+func up(ctx context.Context, nodes int, systemd, bare bool) error {
 	path, err := socketPath()
 	if err != nil {
 		return err
@@ -45,7 +45,13 @@ func up(ctx context.Context, nodes int, systemd bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(serve(ctx, l, path), l.Stop())
+	if !bare {
+		err = provision(ctx, l, log)
+	}
+	if err == nil {
+		err = serve(ctx, l, path)
+	}
+	return errors.Join(err, l.Stop())
 }
 
 // serve answers on the socket.
@@ -130,8 +136,14 @@ func explanation(l *lab.Lab) string {
 	fmt.Fprintf(&text, `
 The lab is up. From another terminal, as root, in this folder:
 
-  go run ./integration/lab/cmd/lab sh 1                a shell on node1
-  go run ./integration/lab/cmd/lab exec 1 'docker ps'  one command
+  scripts/lab sh 1                a shell on node1
+  scripts/lab exec 1 'docker ps'  one command
+
+Each node has Docker and the plugin, with the pool media-apps at /mnt/iscsi/media-apps (not with -bare). To begin with:
+
+  docker volume create -d homelab-storage -o class=db radarr
+  docker run --rm -v radarr:/config homelab-storage/standin:1 sqlite3 /config/radarr.db 'create table t(x)'
+  docker homelab status
 
 NAS       %[1]s, in the nodes also "nas"
 iSCSI     portal %[2]s, targets %[3]s and %[4]s

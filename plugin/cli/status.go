@@ -66,7 +66,9 @@ func writeHealth(p *page, health driver.Health) {
 	p.line("")
 	writeShares(p, health)
 	if len(health.Problems) == 0 {
-		p.line("\nNo problems.")
+		if !troubled(health.Pools) && !troubled(health.Shares) {
+			p.line("\nNo problems.")
+		}
 		return
 	}
 	p.line("\n%s:", counted(len(health.Problems), "problem"))
@@ -109,13 +111,23 @@ func state(report map[string]any) string {
 	return "ok"
 }
 
-// remarks writes problems and warnings below a table.
+// troubled says whether any of the pools or shares has a problem.
+func troubled(reports []map[string]any) bool {
+	return slices.ContainsFunc(reports, func(report map[string]any) bool { return report["problem"] != nil })
+}
+
+// remarks writes problems, warnings and notes below a table; each sentence names its pool or share when it is not alone.
 func remarks(p *page, key string, reports []map[string]any) {
 	for _, report := range reports {
-		for _, kind := range []string{"problem", "warning"} {
-			if report[kind] != nil {
-				p.line("  %s: %s", text(report, key), strings.ReplaceAll(text(report, kind), "\n", "\n  "))
+		for _, kind := range []string{"problem", "warning", "note"} {
+			if report[kind] == nil {
+				continue
 			}
+			sentence, name := text(report, kind), text(report, key)
+			if !strings.Contains(sentence, name) {
+				sentence = name + ": " + sentence
+			}
+			p.line("  - %s", strings.ReplaceAll(sentence, "\n", "\n    "))
 		}
 	}
 }

@@ -97,14 +97,16 @@ func New(options Options) *Backend {
 // Kind is backend.CIFS.
 func (b *Backend) Kind() string { return backend.CIFS }
 
-// Create mounts the share and makes the volume's sub-directory when it is missing.
+// Create mounts the share and makes the volume's sub-directory when it is missing. How a share was on which no volume could be
+// created is not remembered: nothing depends on it.
 func (b *Backend) Create(ctx context.Context, volume backend.Volume, own bool) (backend.Location, error) {
 	share, err := newShare(b.root, volume.Location)
 	if err != nil {
 		return backend.Location{}, err
 	}
 	if err := b.ensure(ctx, share); err != nil {
-		return backend.Location{}, b.note(share, err)
+		b.forget(share)
+		return backend.Location{}, err
 	}
 	existed := true
 	err = b.look(ctx, share, func(root *os.Root) (err error) {
@@ -114,7 +116,8 @@ func (b *Backend) Create(ctx context.Context, volume backend.Volume, own bool) (
 		return directory.MakeAll(root, volume.Location.Subdir)
 	})
 	if err != nil {
-		return backend.Location{}, b.note(share, b.explainDirectory(share, volume, err))
+		b.forget(share)
+		return backend.Location{}, b.explainDirectory(share, volume, err)
 	}
 	location := volume.Location
 	location.Adopted = existed && !own
@@ -216,6 +219,15 @@ func (s state) report() map[string]any {
 		report["problem"] = s.err.Error()
 	}
 	return report
+}
+
+// forget drops what a failed Create saw of a share, unless a volume used it before or its mount is on the way.
+func (b *Backend) forget(share share) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.states[share.key].when.IsZero() && b.flights[share.key] == nil {
+		delete(b.states, share.key)
+	}
 }
 
 // note remembers how a share was, and returns the error.

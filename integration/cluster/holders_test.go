@@ -86,7 +86,8 @@ kill -STOP $(pidof dockerd)`, id, mounted("flight", "1")))
 		_, err := s.node.Exec(context.WithoutCancel(t.Context()), "kill -CONT $(pidof dockerd)") // harmless when it runs
 		assert.Check(t, err)
 	})
-	starting := fmt.Sprintf("pgrep --full 'containerd-shim.*%s'", id)
+	// The brackets keep the search from finding itself.
+	starting := fmt.Sprintf("pgrep --full '[c]ontainerd-shim.*%s'", id)
 	s.ok(t, "! "+starting) // else the engine was stopped too late, and this test shows nothing
 	select {
 	case <-time.After(sweepEvery + 10*time.Second):

@@ -34,8 +34,8 @@ func (s *site) refuses(t *testing.T, c refusal) {
 	text, took := s.refused(t, c.attempt)
 	t.Logf("%-44s %6.1f s", "refused", took.Seconds())
 	golden.Assert(t, s.stable(text)+"\n", "../../testdata/golden/"+c.name+".txt")
-	// The engine and its command have their own share of it, the more the slower the machine is.
-	assert.Assert(t, took < answerLimit+s.overhead(t), "refused after %s", took)
+	// The engine and its command have their own share of it, the more the slower the machine is: measured when it matters.
+	assert.Assert(t, took < answerLimit || took < answerLimit+s.overhead(t), "refused after %s", took)
 	before.same(t, s.footprint(t))
 	if c.remove == nil {
 		return
@@ -59,10 +59,10 @@ type footprint struct {
 }
 
 // below shows the root disk without what is mounted on it.
-const below = `set -e
-mkdir -p /run/below && mount --bind / /run/below && trap 'umount /run/below' EXIT
-cd /run/below
-find mnt var/lib/docker/volumes var/lib/docker/plugins/*/propagated-mount var/lib/docker/plugins/*/rootfs/mnt ! -name metadata.db -printf '%y %p %s\n' | sort`
+const below = `mkdir -p /run/below && mount --bind / /run/below || exit
+(cd /run/below && find mnt var/lib/docker/volumes var/lib/docker/plugins/*/propagated-mount var/lib/docker/plugins/*/rootfs/mnt \
+	! -name metadata.db -printf '%y %p %s\n' | sort)
+umount /run/below`
 
 func (s *site) footprint(t *testing.T) footprint {
 	t.Helper()

@@ -86,6 +86,9 @@ func (d *Driver) followCatalog(ctx context.Context) {
 		return
 	}
 	if _, err := d.options.Pools.Check(limited, configured.Name); err != nil {
+		if ctx.Err() != nil {
+			return // the plugin ends: that says nothing of the pool
+		}
 		cluster.Detach()
 		d.log.WithError(err).Warn("the cluster's catalog is away; its mirror answers")
 		return

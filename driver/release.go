@@ -17,32 +17,52 @@ const releaseLimit = 2 * time.Minute
 // releases are the holds that are about to be given back, by volume ID.
 type releases struct {
 	mu      sync.Mutex // guards waiting; held for map operations only
-	waiting map[string]context.CancelFunc
+	waiting map[string]*departure
 	group   sync.WaitGroup
 }
+
+// departure is one release under way.
+type departure struct{ stop context.CancelFunc }
 
 // cancel keeps the hold of a volume that is being mounted again.
 func (r *releases) cancel(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if stop, ok := r.waiting[id]; ok {
-		stop()
+	if going, ok := r.waiting[id]; ok {
+		going.stop()
 		delete(r.waiting, id)
 	}
 }
 
-func (r *releases) begin(id string, stop context.CancelFunc) {
+// pending says whether a release is under way or about to be.
+func (r *releases) pending(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.waiting[id]
+	return ok
+}
+
+func (r *releases) begin(id string, going *departure) {
 	r.cancel(id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiting == nil {
-		r.waiting = map[string]context.CancelFunc{}
+		r.waiting = map[string]*departure{}
 	}
-	r.waiting[id] = stop
+	r.waiting[id] = going
+}
+
+// end takes a release off, done or not; one that took its place stays.
+func (r *releases) end(id string, going *departure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting[id] == going {
+		delete(r.waiting, id)
+	}
 }
 
 // releaseLater records that a hold is to be given back, so that a crash frees it late but never early or never, and gives
-// it back in the background after a while.
+// it back in the background after a while. When that fails, the sweep tries again.
 func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, pool backend.Pool, linger time.Duration) {
 	directory := holder.Directory{Pool: pool, Subdir: record.Location.Subdir}
 	log := d.log.WithFields(map[string]any{"volume": record.Name, "pool": pool.Name})
@@ -50,9 +70,11 @@ func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, pool b
 		log.WithError(err).Error("the release of a hold could not be recorded; it is given back all the same")
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d.releases.begin(record.ID, stop)
+	going := &departure{stop: stop}
+	d.releases.begin(record.ID, going)
 	d.releases.group.Go(func() {
 		defer stop()
+		defer d.releases.end(record.ID, going)
 		if !wait(ctx, linger) {
 			return
 		}
@@ -64,10 +86,7 @@ func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, pool b
 
 // releaseNow gives a pending hold back before its time, for a Remove that follows the last Unmount at once.
 func (d *Driver) releaseNow(ctx context.Context, record catalog.Record) {
-	d.releases.mu.Lock()
-	_, pending := d.releases.waiting[record.ID]
-	d.releases.mu.Unlock()
-	if !pending {
+	if !d.releases.pending(record.ID) {
 		return
 	}
 	d.releases.cancel(record.ID)
@@ -91,8 +110,10 @@ func (d *Driver) release(ctx context.Context, record catalog.Record) error {
 	if ctx.Err() != nil || d.inUse(record.Name) {
 		return nil
 	}
-	d.releases.cancel(record.ID)
-	return d.giveBackWritten(context.WithoutCancel(limited), record)
+	// From here on it is done as a whole: a Mount that cancels it waits for the volume's turn.
+	whole, done := context.WithTimeout(context.WithoutCancel(ctx), turnLimit)
+	defer done()
+	return d.giveBackWritten(whole, record)
 }
 
 // giveBack is release for a caller that has the volume's lock.

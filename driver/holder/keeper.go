@@ -169,6 +169,10 @@ func read(dir *durable.Dir, directory Directory) (Record, error) {
 	if err != nil && (errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNotRegular)) {
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if errors.Is(err, ErrDamaged) && directory.Pool.Standalone {
+		// One node can hold it, this one, and what a power cut left of the record is of a boot that ended.
+		return Record{Version: Version, Subdir: directory.Subdir}, nil
+	}
 	if errors.Is(err, ErrDamaged) {
 		return Record{}, fmt.Errorf("directory %q of pool %s is given to no node: %w. Stop every container that uses it, on all nodes, "+
 			"then `docker homelab holder break --force` with this volume's name and any node's sets the record aside",
@@ -177,11 +181,18 @@ func read(dir *durable.Dir, directory Directory) (Record, error) {
 	return record, err
 }
 
-// write makes a changed record durable: two fsyncs.
+// write changes a record. Its folder is not fsynced: what a power cut of this node may bring back is an older record, in
+// which this node, that is dead or has another boot id then, is no obstacle (DESIGN D8); and no other node can have read the new
+// one before, because OCFS2 writes a file out before it gives it to another node. The text of a record that holds, or held,
+// for one node alone is fsynced all the same, so that it is never found torn; others cost no fsync.
 func write(dir *durable.Dir, record *Record) error {
+	alone := record.Mode == Exclusive
 	text, err := record.encode()
 	if err != nil {
 		return err
 	}
-	return dir.Write(recordFile(record.Subdir), text)
+	if alone = alone || record.Mode == Exclusive; alone {
+		return dir.WriteSync(recordFile(record.Subdir), text, durable.SyncFile)
+	}
+	return dir.WriteSync(recordFile(record.Subdir), text, durable.SyncNone)
 }

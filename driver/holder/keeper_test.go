@@ -184,7 +184,9 @@ func TestPendingRelease(t *testing.T) {
 	a = l.start(a.kernel, a.options)
 	assert.DeepEqual(t, a.Pending(), map[string][]string{l.pool.UUID: {vol1, vol2}})
 	assert.DeepEqual(t, l.holders(a, "radarr"), []string{"node-1/managed"})
-	released, err := a.Resume(t.Context(), l.pool, func(volume string) bool { return volume == vol2 })
+	released, err := a.Resume(t.Context(), l.pool, func(volume string) holder.Verdict {
+		return map[string]holder.Verdict{vol2: holder.Keep}[volume]
+	})
 	assert.NilError(t, err)
 	assert.DeepEqual(t, released, []string{vol1})
 	assert.DeepEqual(t, l.holders(a, "radarr"), []string{})
@@ -199,7 +201,7 @@ func TestJoinTakesTheIntentBack(t *testing.T) {
 	l.join(a, "radarr", holder.Exclusive, vol1)
 	assert.NilError(t, a.Intend(l.directory("radarr"), vol1))
 	assert.Assert(t, l.join(a, "radarr", holder.Exclusive, vol1).Again)
-	released, err := a.Resume(t.Context(), l.pool, func(string) bool { return false })
+	released, err := a.Resume(t.Context(), l.pool, func(string) holder.Verdict { return holder.Give })
 	assert.NilError(t, err)
 	assert.Equal(t, len(released), 0)
 	assert.DeepEqual(t, l.holders(a, "radarr"), []string{"node-1/managed"})
@@ -222,7 +224,7 @@ func TestStuckJoin(t *testing.T) {
 	defer ticker.Stop()
 	for len(a.Pending()) > 0 {
 		<-ticker.C
-		_, err = a.Resume(t.Context(), l.pool, func(string) bool { return false })
+		_, err = a.Resume(t.Context(), l.pool, func(string) holder.Verdict { return holder.Give })
 		assert.Assert(t, err == nil || errors.Is(err, mounter.ErrBusy), "%v", err)
 	}
 	assert.DeepEqual(t, l.holders(a, "radarr"), []string{})
@@ -244,14 +246,28 @@ func TestFsyncsOfAJoin(t *testing.T) {
 	assert.NilError(t, backend.WriteMark(l.pool.Private, "radarr", vol1))
 	pool, disk = 0, 0
 	l.join(a, "radarr", holder.Exclusive, vol1)
-	assert.Equal(t, pool, 2, "a join")
+	assert.Equal(t, pool, 1, "a join")
 	assert.Equal(t, disk, 0)
 	l.join(a, "radarr", holder.Exclusive, vol1)
-	assert.Equal(t, pool, 2, "the same again")
+	assert.Equal(t, pool, 1, "the same again")
 	pool = 0
 	l.release(a, "radarr", vol1)
-	assert.Equal(t, pool, 2, "a release")
+	assert.Equal(t, pool, 1, "a release")
 	assert.Equal(t, disk, 0, "its intent ends with the boot, as the hold does")
+	pool = 0
+	l.join(a, "radarr", holder.Shared, vol1)
+	assert.Equal(t, pool, 0, "a shared join")
+}
+
+// On a standalone pool there is one possible holder, and a power cut that tore its record ended what it held.
+func TestDamagedRecordOfAStandalonePoolHealsItself(t *testing.T) {
+	l := newLab(t)
+	l.pool.Standalone = true
+	a := l.node(1, "boot-a")
+	l.join(a, "radarr", holder.Exclusive, vol1)
+	record := filepath.Join(l.pool.Private, backend.HoldersFolder, backend.DirectoryKey("radarr"), "record.json")
+	assert.NilError(t, os.WriteFile(record, nil, 0o600))
+	l.join(a, "radarr", holder.Exclusive, vol1)
 }
 
 func TestPoolThatIsNotMounted(t *testing.T) {

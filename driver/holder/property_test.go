@@ -160,8 +160,11 @@ func (a *actor) restart() {
 	}
 	assert.Check(a.l.t, err)
 	a.on = &host{Keeper: keeper, kernel: a.on.kernel, options: a.on.options}
-	_, _ = a.on.Resume(a.l.t.Context(), a.l.pool, func(volume string) bool {
-		return slices.ContainsFunc(a.held, func(it held) bool { return it.volume == volume })
+	_, _ = a.on.Resume(a.l.t.Context(), a.l.pool, func(volume string) holder.Verdict {
+		if slices.ContainsFunc(a.held, func(it held) bool { return it.volume == volume }) {
+			return holder.Keep
+		}
+		return holder.Give
 	})
 	assert.Check(a.l.t, keeper.Close())
 	a.on = a.l.start(a.on.kernel, a.on.options)

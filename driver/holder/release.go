@@ -73,16 +73,32 @@ func (k *Keeper) releaseLocked(ctx context.Context, dir *durable.Dir, directory 
 	return write(dir, &record)
 }
 
-// Resume finishes the releases of a pool that a crash or a hang left, after the caller has synced the pool. A volume for
-// which mounted says yes keeps its hold. It returns the volumes that were released, and every error.
-func (k *Keeper) Resume(ctx context.Context, pool backend.Pool, mounted func(volume string) bool) ([]string, error) {
+// Verdict says what becomes of a pending release.
+type Verdict int
+
+const (
+	// Give back the hold: nobody uses the volume.
+	Give Verdict = iota
+	// Keep the hold and forget the release: the volume is in use again.
+	Keep
+	// Later leaves the release pending: somebody else is about to do it.
+	Later
+)
+
+// Resume finishes the releases of a pool that a crash or a hang left, after the caller has synced the pool. What becomes of
+// each volume is for judge to say. It returns the volumes that were released, and every error.
+func (k *Keeper) Resume(ctx context.Context, pool backend.Pool, judge func(volume string) Verdict) ([]string, error) {
 	var released []string
 	var problems *multierror.Error
 	for _, left := range k.pendingOf(pool.UUID) {
 		directory := Directory{Pool: pool, Subdir: left.Subdir}
-		if mounted(left.Volume) {
+		switch judge(left.Volume) {
+		case Keep:
 			problems = several.Append(problems, k.forgetPending(directory, left.Volume))
 			continue
+		case Later:
+			continue
+		case Give:
 		}
 		done, err := k.release(ctx, directory, left.Volume)
 		problems = several.Append(problems, err)

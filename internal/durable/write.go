@@ -20,22 +20,40 @@ func randomName() string { return strings.ToLower(rand.Text()) }
 // IsTemporary says whether a name is that of a temporary file, to be passed over when a folder is listed.
 func IsTemporary(name string) bool { return strings.HasPrefix(path.Base(name), tempPrefix) }
 
-// Write replaces a file as a whole: two fsyncs, of the file and of its folder. After an error the old text or the new one
-// is there, never a part.
-func (d *Dir) Write(name string, data []byte) error {
+// Sync says how much of a written file is on the disk when the call returns. In every case other processes see the old text
+// or the new one, never a part.
+type Sync int
+
+const (
+	// SyncAll makes the new text survive a power cut: two fsyncs, of the file and of its folder.
+	SyncAll Sync = iota
+	// SyncFile may bring the old text back after a power cut, but never a part: one fsync, of the file.
+	SyncFile
+	// SyncNone may, on a file system without ordered data, leave an empty or torn file after a power cut: no fsync.
+	SyncNone
+)
+
+// Write replaces a file as a whole, with SyncAll. After an error the old text or the new one is there, never a part.
+func (d *Dir) Write(name string, data []byte) error { return d.WriteSync(name, data, SyncAll) }
+
+// WriteSync is Write with a choice of what a power cut may do.
+func (d *Dir) WriteSync(name string, data []byte, sync Sync) error {
 	if err := check(name); err != nil {
 		return err
 	}
 	temp := path.Join(path.Dir(name), tempPrefix+d.random())
-	if err := d.stage(temp, name, data); err != nil {
+	if err := d.stage(temp, name, data, sync); err != nil {
 		d.discard(temp)
 		return fmt.Errorf("write %s: %w", d.join(name), err)
 	}
-	return d.move(temp, name)
+	if err := d.move(temp, name); err != nil || sync != SyncAll {
+		return err
+	}
+	return d.syncFolder(path.Dir(name))
 }
 
-// stage writes and fsyncs the temporary file.
-func (d *Dir) stage(temp, name string, data []byte) error {
+// stage writes the temporary file and fsyncs it when that is asked for.
+func (d *Dir) stage(temp, name string, data []byte, sync Sync) error {
 	if err := d.step(OpCreate, name); err != nil {
 		return err
 	}
@@ -43,15 +61,18 @@ func (d *Dir) stage(temp, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.fill(file, name, data), file.Close())
+	return errors.Join(d.fill(file, name, data, sync), file.Close())
 }
 
-func (d *Dir) fill(file *os.File, name string, data []byte) error {
+func (d *Dir) fill(file *os.File, name string, data []byte, sync Sync) error {
 	if err := d.step(OpWrite, name); err != nil {
 		return err
 	}
 	if _, err := file.Write(data); err != nil {
 		return err
+	}
+	if sync == SyncNone {
+		return nil
 	}
 	return d.sync(file, OpFsync, name)
 }
@@ -66,7 +87,7 @@ func (d *Dir) sync(file *os.File, op, name string) error {
 	return file.Sync()
 }
 
-// move renames and makes the new name durable. A rename that failed leaves the old file, and the temporary one is dropped.
+// move renames. A rename that failed leaves the old file, and the temporary one is dropped.
 func (d *Dir) move(temp, name string) error {
 	err := d.step(OpRename, name)
 	if err == nil {
@@ -76,7 +97,7 @@ func (d *Dir) move(temp, name string) error {
 		d.discard(temp)
 		return fmt.Errorf("write %s: %w", d.join(name), err)
 	}
-	return d.syncFolder(path.Dir(name))
+	return nil
 }
 
 // discard removes a temporary file as far as possible; what stays is swept later. It asks the fault function, so that a
@@ -100,7 +121,7 @@ func (d *Dir) Append(name string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", d.join(name), err)
 	}
-	if err := errors.Join(d.fill(file, name, data), file.Close()); err != nil {
+	if err := errors.Join(d.fill(file, name, data, SyncFile), file.Close()); err != nil {
 		return fmt.Errorf("append to %s: %w", d.join(name), err)
 	}
 	return nil

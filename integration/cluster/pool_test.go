@@ -15,88 +15,94 @@ const appDataPath = "/mnt/iscsi/app-data"
 // testPoolRefusals tries each proof of DESIGN D4 for a pool.
 func (s *site) testPoolRefusals(t *testing.T) {
 	s.healed(t)
-	s.configureAppData(t)
+	t.Run("plain-folder", s.testPlainFolder)
 	s.ok(t, "docker volume create --driver homelab-storage --opt class=db kept")
-	s.ok(t, "docker volume create --driver homelab-storage --opt class=db --opt pool=app-data second")
-	for _, volume := range []string{"kept", "second"} {
-		s.ok(t, run(volume)+" sh -c 'echo kept >/config/file'")
+	s.ok(t, run("kept")+" sh -c 'echo kept >/config/file'")
+	for _, c := range s.poolRefusals() {
+		c.attempt, c.works = writes("kept"), "[ \"$("+run("kept")+" cat /config/file)\" = kept ]"
+		t.Run(strings.TrimPrefix(c.name, "pool-"), func(t *testing.T) { s.refuses(t, c) })
 	}
-	kept := "[ \"$(" + run("kept") + " cat /config/file)\" = kept ]"
-	second := "[ \"$(" + run("second") + " cat /config/file)\" = kept ]"
+	s.ok(t, "docker volume rm kept")
+}
+
+// poolRefusals are the causes for which the volume "kept" must not be mounted.
+func (s *site) poolRefusals() []refusal {
 	script := func(script string) func(t *testing.T) { return func(t *testing.T) { s.eventually(t, script) } }
-	isNAS := s.lab.NAS().ISCSI
-	for _, c := range []refusal{
+	nas := s.lab.NAS().ISCSI
+	return []refusal{
 		{
-			name: "pool-not-mounted", works: kept,
+			name: "pool-not-mounted",
 			cause: func(t *testing.T) {
-				s.unmount(t, poolPath)
-				assert.NilError(t, s.node.LogoutISCSI(t.Context(), "media-apps"))
-				assert.NilError(t, isNAS.Stop(t.Context()))
+				s.disconnect(t, "media-apps", poolPath)
+				assert.NilError(t, nas.Stop(t.Context()))
 			},
-			remove: func(t *testing.T) { assert.NilError(t, isNAS.Start(t.Context())) },
+			remove: func(t *testing.T) { assert.NilError(t, nas.Start(t.Context())) },
 		},
 		{
-			name: "pool-plain-folder", works: second, attempt: writes("second"),
+			name: "pool-wrong-uuid",
 			cause: func(t *testing.T) {
-				s.unmount(t, appDataPath)
-				assert.NilError(t, s.node.LogoutISCSI(t.Context(), "app-data"))
-				s.ok(t, "mkdir "+appDataPath+"/second && echo stray >"+appDataPath+"/second/file")
-			},
-			remove: func(t *testing.T) {
-				_, err := s.node.LoginISCSI(t.Context(), "app-data")
-				assert.NilError(t, err)
-			},
-		},
-		{
-			name: "pool-wrong-uuid", works: kept,
-			cause: func(t *testing.T) {
-				s.unmount(t, appDataPath)
 				s.unmount(t, poolPath)
+				s.connect(t, "app-data")
 				assert.NilError(t, s.node.MountPool(t.Context(), "app-data", poolPath))
 			},
-			remove: script("umount " + poolPath),
+			remove: func(t *testing.T) { s.disconnect(t, "app-data", poolPath) },
 		},
 		{
-			name: "pool-directory-missing", works: kept,
+			name:   "pool-directory-missing",
 			cause:  script("mv " + poolPath + "/kept " + poolPath + "/elsewhere"),
 			remove: script("mv " + poolPath + "/elsewhere " + poolPath + "/kept"),
 		},
 		{
-			name: "pool-directory-link", works: kept,
+			name:   "pool-directory-link",
 			cause:  script("mv " + poolPath + "/kept " + poolPath + "/elsewhere && ln -s /root " + poolPath + "/kept"),
 			remove: script("rm " + poolPath + "/kept && mv " + poolPath + "/elsewhere " + poolPath + "/kept"),
 		},
 		{
-			name: "pool-read-only", works: kept,
+			name:   "pool-read-only",
 			cause:  script("mount -o remount,ro " + poolPath),
 			remove: script("mount -o remount,rw " + poolPath),
 		},
 		{
-			name: "pool-iscsi-gone", works: kept,
-			cause:  func(t *testing.T) { assert.NilError(t, isNAS.Hang(t.Context())) },
-			remove: func(t *testing.T) { assert.NilError(t, isNAS.Continue(t.Context())) },
+			name:   "pool-iscsi-gone",
+			cause:  func(t *testing.T) { assert.NilError(t, nas.Hang(t.Context())) },
+			remove: func(t *testing.T) { assert.NilError(t, nas.Continue(t.Context())) },
 		},
-	} {
-		if c.attempt == "" {
-			c.attempt = writes("kept")
-		}
-		t.Run(strings.TrimPrefix(c.name, "pool-"), func(t *testing.T) { s.refuses(t, c) })
 	}
-	s.ok(t, "docker volume rm kept second")
-	s.ok(t, "rm /etc/homelab-storage/config.yaml")
-	s.unmount(t, appDataPath)
-	s.ok(t, "rm -r "+appDataPath)
 }
 
-// configureAppData gives the plugin a second pool by file. The plugin notices the file by itself; without iSCSI in it, the disk
-// is the host's business.
-func (s *site) configureAppData(t *testing.T) {
-	t.Helper()
-	_, err := s.node.LoginISCSI(t.Context(), "app-data")
-	assert.NilError(t, err)
+// testPlainFolder has a second pool, of the configuration file and without a target to log in to: its disk is the host's
+// business, and is away, and somebody has written where it would be mounted.
+func (s *site) testPlainFolder(t *testing.T) {
 	file := "pools:\n  - name: app-data\n    device: UUID=" + s.uuids["app-data"] + "\n    path: " + appDataPath + "\n"
 	assert.NilError(t, s.node.Put(t.Context(), strings.NewReader(file), "/etc/homelab-storage/config.yaml", 0o644))
-	s.eventually(t, "docker homelab status | grep --quiet app-data")
+	s.eventually(t, "docker homelab status | grep --quiet app-data") // the plugin reads the file by itself
+	s.connect(t, "app-data")
+	s.ok(t, "docker volume create --driver homelab-storage --opt class=db --opt pool=app-data second")
+	s.ok(t, run("second")+" sh -c 'echo kept >/config/file'")
+	s.refuses(t, refusal{
+		name: "pool-plain-folder", attempt: writes("second"), works: "[ \"$(" + run("second") + " cat /config/file)\" = kept ]",
+		cause: func(t *testing.T) {
+			s.disconnect(t, "app-data", appDataPath)
+			s.ok(t, "mkdir "+appDataPath+"/second && echo stray >"+appDataPath+"/second/file")
+		},
+		remove: func(t *testing.T) { s.connect(t, "app-data") },
+	})
+	s.ok(t, "docker volume rm second && rm /etc/homelab-storage/config.yaml")
+	s.disconnect(t, "app-data", appDataPath)
+	s.ok(t, "[ \"$(cat "+appDataPath+"/second/file)\" = stray ] && rm -r "+appDataPath)
+}
+
+func (s *site) connect(t *testing.T, lun string) {
+	t.Helper()
+	_, err := s.node.LoginISCSI(t.Context(), lun)
+	assert.NilError(t, err)
+}
+
+// disconnect takes a disk away in order: nothing hangs, nothing fences.
+func (s *site) disconnect(t *testing.T, lun, path string) {
+	t.Helper()
+	s.unmount(t, path)
+	assert.NilError(t, s.node.LogoutISCSI(t.Context(), lun))
 }
 
 // unmount takes a pool away. The plugin looks at the catalog on it every now and then, for which the kernel calls it busy.

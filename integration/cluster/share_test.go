@@ -23,14 +23,14 @@ func (s *site) testShareRefusals(t *testing.T) {
 	s.ok(t, s.share("films", "torrents", password))
 	s.ok(t, run("films")+" sh -c 'echo kept >/config/file'")
 	films := "[ \"$(" + run("films") + " cat /config/file)\" = kept ]"
-	wrong := s.share("locked", "usenet", "wrong") + " >/dev/null && " + writes("locked")
-	missing := s.share("missing", "nosuch", password) + " >/dev/null && " + writes("missing")
-	first := s.share("first", "usenet", password) + " >/dev/null && " + writes("first")
+	locked := s.share("locked", "usenet", "wrong") + " >/dev/null && " + run("locked") + " touch /config/file"
+	missing := s.share("missing", "nosuch", password) + " >/dev/null && " + run("missing") + " touch /config/file"
+	first := s.share("first", "usenet", password) + " >/dev/null && " + run("first") + " touch /config/file"
 	for _, c := range []refusal{
 		{name: "share-class-db", attempt: s.share("refused", "torrents", password, "--opt class=db")},
 		{name: "share-sqlite", attempt: s.share("refused", "torrents", password, "--opt sqlite=true")},
 		{
-			name: "share-wrong-password", attempt: wrong, works: wrong,
+			name: "share-wrong-password", attempt: locked, works: locked,
 			remove: func(t *testing.T) { assert.NilError(t, nas.SetPassword(ctx, "wrong")) },
 		},
 		{name: "share-missing", attempt: missing},

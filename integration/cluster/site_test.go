@@ -21,7 +21,7 @@ const (
 	// password has nothing special in it: driver local, which some tests begin with, could not be given another one.
 	password = "media-secret"
 	// patience is for what happens by itself. An emulated machine beside another one is slow.
-	patience = 4 * time.Minute
+	patience = 6 * time.Minute
 	// answerLimit is how long Create and Mount may take (DESIGN D10).
 	answerLimit = 25 * time.Second
 	// threshold of o2cb, in heartbeats of two seconds: a node whose disk is away fences itself after (61-1)*2 s = 120 s, and

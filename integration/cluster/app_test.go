@@ -132,13 +132,14 @@ func (s *site) stack(t *testing.T, name, compose string) {
 	assert.NilError(t, s.node.Put(t.Context(), strings.NewReader(environment), "/opt/"+name+"/.env", 0o600))
 }
 
-// plain starts a container with a database and the restart policy of the guide, without Swarm.
+// plain starts a container with a database, without Swarm. An engine that was killed does not start containers of the policy
+// unless-stopped again: it ends them when it starts (moby, daemon/kill.go), and takes that for a person's stop.
 func (s *site) plain(t *testing.T, name string) *app {
 	t.Helper()
 	s.ok(t, "docker volume create --driver homelab-storage --opt class=db "+name)
 	// The first container's image changes this: the engine copies what it has at the mountpoint, with owner and mode.
 	assert.Equal(t, s.ok(t, "stat --format '%u:%g %a' "+poolPath+"/"+name), "1000:1000 770")
-	s.ok(t, fmt.Sprintf("docker run --detach --name %[1]s --network none --restart unless-stopped --volume %[1]s:/config %[2]s", name, lab.StandIn))
+	s.ok(t, fmt.Sprintf("docker run --detach --name %[1]s --network none --restart always --volume %[1]s:/config %[2]s", name, lab.StandIn))
 	return &app{site: s, name: name, container: name, pool: name}
 }
 

@@ -115,7 +115,19 @@ func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend
 		return err
 	}
 	_, err = d.holders.Join(ctx, holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}, mode, record.ID)
-	return err
+	return silent(staged, err)
+}
+
+// silent says what it means when the kernel does not answer for a pool that was proven a moment ago, as its backend does.
+func silent(staged backend.Staged, err error) error {
+	var stuck *mounter.Error
+	unanswered := errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)
+	if !unanswered || !errors.As(err, &stuck) {
+		return err
+	}
+	return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf(
+		"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
+		staged.Pool.Name, staged.Base.Path, stuck.Since.UTC().Format("2006-01-02T15:04:05Z"))}
 }
 
 // mode is exclusive or shared; a class that is shared until a database is inside is looked into first.

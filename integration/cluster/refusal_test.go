@@ -95,6 +95,7 @@ var unstable = []struct {
 	{regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{32})\b`), "<id>"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "<time>"},
 	{regexp.MustCompile(`/dev/sd[a-z]`), "/dev/<disk>"},
+	{regexp.MustCompile(`\(iscsiadm: [^)]*\)`), "(iscsiadm: <reason>)"},
 }
 
 // stable gives names to what is unstable, and takes out what the docker command says by itself.

@@ -15,13 +15,24 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
-// pools lists the configured pools' names, or checks the one that was asked for.
-func (d *Driver) pools(name string) ([]string, error) {
-	now := d.options.Settings.Current()
+// poolNames lists the configured pools, and those of this node's standalone volumes, which stay valid when STANDALONE is
+// switched off (DESIGN D14).
+func (d *Driver) poolNames() []string {
 	var names []string
-	for _, pool := range now.Pools {
+	for _, pool := range d.options.Settings.Current().Pools {
 		names = append(names, pool.Name)
 	}
+	for _, record := range d.records.node.List() {
+		if record.Location.Standalone && !slices.Contains(names, record.Location.Pool) {
+			names = append(names, record.Location.Pool)
+		}
+	}
+	return names
+}
+
+// pools lists the pools' names, or checks the one that was asked for.
+func (d *Driver) pools(name string) ([]string, error) {
+	names := d.poolNames()
 	switch {
 	case name == "":
 		return names, nil

@@ -56,15 +56,17 @@ func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
 	if err := d.records.cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder)); err != nil {
 		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
 	}
-	if err := d.holders.PublishNode(ctx, pool); err != nil {
-		d.log.WithError(err).WithField("pool", pool.Name).Warn("this node's boot could not be published")
-	}
-	if err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool)); err != nil {
-		d.log.WithError(err).WithField("pool", pool.Name).Warn("the credentials of the pool could not be copied to this node")
-	}
+	d.mirrorSecrets(ctx, pool)
+	d.unfinished.add(d.interrupted()...)
 	d.catalogPool.Store(&pool)
 	d.log.WithField("pool", pool.Name).Info("the cluster's catalog is attached")
 	return nil
+}
+
+func (d *Driver) mirrorSecrets(ctx context.Context, pool backend.Pool) {
+	if err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool)); err != nil {
+		d.log.WithError(err).WithField("pool", pool.Name).Warn("the credentials of the pool could not be copied to this node")
+	}
 }
 
 // followCatalog keeps the mirror of the cluster's catalog up to date. It only proves the pool, and so never brings one up
@@ -85,7 +87,11 @@ func (d *Driver) followCatalog(ctx context.Context) {
 		}
 		return
 	}
-	if _, err := d.options.Pools.Check(limited, configured.Name); err != nil {
+	proven, err := d.options.Pools.Check(limited, configured.Name)
+	if known := d.catalogPool.Load(); err == nil && known != nil && *known != proven {
+		err = fmt.Errorf("the configuration moved the catalog from %s to %s", known.Path, proven.Path)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return // the plugin ends: that says nothing of the pool
 		}
@@ -93,7 +99,11 @@ func (d *Driver) followCatalog(ctx context.Context) {
 		d.log.WithError(err).Warn("the cluster's catalog is away; its mirror answers")
 		return
 	}
+	before := cluster.State().Generation
 	if err := cluster.Refresh(limited); err != nil {
 		d.log.WithError(err).Debug("the cluster's catalog could not be read")
+	}
+	if cluster.State().Generation != before { // another node's volume may have brought credentials
+		d.mirrorSecrets(limited, proven)
 	}
 }

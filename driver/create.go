@@ -12,6 +12,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/option"
+	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
 // draft is a volume that shall be created, checked as far as that goes without touching storage.
@@ -163,16 +164,34 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 	}
 	storage := d.backends[made.record.Location.Kind]
 	location, err := storage.Create(ctx, volumeOf(made.record), made.again)
-	if err != nil {
-		return err // with it the location is empty, and the steps back need the one that was planned
+	if err == nil { // else it is empty, and the steps back need the one that was planned
+		made.record.Location = location
 	}
-	made.record.Location = location
-	steps.add(func(ctx context.Context) error { return storage.Remove(ctx, volumeOf(made.record)) })
+	if err == nil || touched(err) {
+		steps.add(func(ctx context.Context) error { return d.takeBack(ctx, storage, made.record) })
+	}
+	if err != nil {
+		return err
+	}
 	if err := d.fill(ctx, made.record); err != nil {
 		return err
 	}
 	steps = undo{} // from here on the way is forward: the directory is there and the intent says so
 	return d.ready(ctx, made)
+}
+
+// takeBack removes what a failed Create made. When that fails too, the record stays as an intent and is completed later.
+func (d *Driver) takeBack(ctx context.Context, storage backend.Backend, record catalog.Record) error {
+	err := storage.Remove(ctx, volumeOf(record))
+	if err != nil {
+		d.unfinished.add(record.Name)
+	}
+	return err
+}
+
+// touched says whether a failed Create may have made something: not when the proof of its storage failed, but when a step hangs.
+func touched(err error) bool {
+	return !errors.Is(err, backend.ErrUnavailable) || errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)
 }
 
 // fill begins a volume with the data of a trash entry, when its options say so.

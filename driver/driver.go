@@ -39,6 +39,8 @@ type Options struct {
 	Version   string
 	Log       *logrus.Entry
 	Now       func() time.Time // nil means time.Now
+	// Linger is how long the hold of a directory stays after a brief mount; 0 means 5 s, see afterBrief.
+	Linger time.Duration
 }
 
 // Pools is what the driver asks of the OCFS2 backend beyond the contract of every backend.
@@ -86,6 +88,8 @@ type Driver struct {
 	failures failures
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
+	// audited are the pools whose holds were looked through since the start, by UUID.
+	audited names
 	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.
 	catalogPool atomic.Pointer[backend.Pool]
 }
@@ -95,6 +99,9 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	d := &Driver{options: options, log: options.Log, now: options.Now, backends: map[string]backend.Backend{}}
 	if d.now == nil {
 		d.now = time.Now
+	}
+	if d.options.Linger == 0 {
+		d.options.Linger = afterBrief
 	}
 	d.started = d.now()
 	for _, kind := range options.Backends {

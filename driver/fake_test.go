@@ -33,6 +33,7 @@ type bench struct {
 	pool    *pool
 	share   *share
 	engines *engines
+	source  *current
 	options driver.Options
 	driver  *driver.Driver
 }
@@ -41,16 +42,16 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	kernel := mountertest.New(t)
 	kernel.MountHost(poolPath, mountertest.FileSystem{Type: "ocfs2", UUID: poolUUID, Source: "/dev/sda"})
-	b := &bench{kernel: kernel, pool: &pool{kernel: kernel}, share: &share{}, engines: &engines{ended: map[driver.Engine]bool{}}}
+	b := &bench{kernel: kernel, pool: &pool{kernel: kernel}, share: &share{}, engines: &engines{ended: map[driver.Engine]bool{}}, source: fixed(configured())}
 	state := kernel.Temp()
 	log := logrus.New()
 	log.SetOutput(t.Output())
 	log.SetLevel(logrus.DebugLevel)
 	b.options = driver.Options{
-		Mounter: kernel, Settings: fixed(configured()), Backends: []backend.Backend{b.pool, b.share}, Pools: b.pool,
+		Mounter: kernel, Settings: b.source, Backends: []backend.Backend{b.pool, b.share}, Pools: b.pool,
 		Secrets: credential.NewStore(kernel, "/var/lib/homelab-storage/credentials"), Engines: b.engines,
 		StateDir: filepath.Join(state, "state"), RunDir: filepath.Join(state, "run"), MountRoot: filepath.Join(state, "volumes"),
-		Version: "test", Log: logrus.NewEntry(log),
+		Version: "test", Linger: 300 * time.Millisecond, Log: logrus.NewEntry(log),
 	}
 	b.start(t)
 	return b
@@ -59,9 +60,13 @@ func newBench(t *testing.T) *bench {
 // start makes a new driver on the same folders, as after a restart or a kill of the plugin.
 func (b *bench) start(t *testing.T) {
 	t.Helper()
+	if b.driver == nil {
+		t.Cleanup(func() { assert.NilError(t, b.driver.Close()) })
+	} else {
+		assert.NilError(t, b.driver.Close()) // the death of a process gives its locks back
+	}
 	made, err := driver.New(t.Context(), b.options)
 	assert.NilError(t, err)
-	t.Cleanup(func() { assert.NilError(t, made.Close()) })
 	b.driver = made
 }
 
@@ -119,8 +124,10 @@ type pool struct {
 	standalone atomic.Bool
 	// failRemove makes a Remove fail after its intent was recorded.
 	failRemove atomic.Bool
-	mu         sync.Mutex
-	trash      []string
+	// refuseRemove makes a Remove refuse, as of a directory that another volume has too.
+	refuseRemove atomic.Bool
+	mu           sync.Mutex
+	trash        []string
 }
 
 var errAway = fmt.Errorf("pool media-apps is not mounted: %w", backend.ErrUnavailable)
@@ -162,6 +169,9 @@ func (p *pool) Stage(_ context.Context, volume backend.Volume) (backend.Staged, 
 }
 
 func (p *pool) Remove(_ context.Context, volume backend.Volume) error {
+	if p.refuseRemove.Load() {
+		return &backend.Failure{Err: backend.ErrRefused, Text: "another volume has the directory"}
+	}
 	if p.failRemove.Load() {
 		return errAway
 	}
@@ -178,7 +188,7 @@ func (p *pool) Remove(_ context.Context, volume backend.Volume) error {
 func (p *pool) Status(backend.Volume) map[string]any { return map[string]any{"pool": "media-apps"} }
 
 func (p *pool) proven() *backend.Pool {
-	return &backend.Pool{Name: "media-apps", UUID: poolUUID, Private: filepath.Join(p.kernel.HostPath(poolPath), backend.PrivateFolder)}
+	return &backend.Pool{Name: "media-apps", UUID: poolUUID, Path: poolPath, Private: filepath.Join(p.kernel.HostPath(poolPath), backend.PrivateFolder)}
 }
 
 func (p *pool) Prove(context.Context, string) (backend.Pool, error) {

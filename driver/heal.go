@@ -16,8 +16,9 @@ func (d *Driver) heal(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		d.failures.healed(name)
-		d.startLate(ctx, name)
+		if d.startLate(ctx, name) {
+			d.failures.healed(name)
+		}
 	}
 }
 
@@ -35,9 +36,10 @@ func (d *Driver) stageAgain(ctx context.Context, name string) error {
 	return err
 }
 
-func (d *Driver) startLate(ctx context.Context, name string) {
+// startLate says whether the engine answered; when not, as during its own start, it is asked again.
+func (d *Driver) startLate(ctx context.Context, name string) bool {
 	log := d.log.WithField("volume", name)
-	log.Info("the storage of a volume is back")
+	log.Debug("the storage of a volume is back")
 	mark := fmt.Sprintf("volume %q: ", name)
 	limited, cancel := context.WithTimeout(ctx, turnLimit)
 	defer cancel()
@@ -48,4 +50,5 @@ func (d *Driver) startLate(ctx context.Context, name string) {
 	for _, container := range started {
 		log.WithField("container", container).Info("a container that waited for the volume was started")
 	}
+	return err == nil
 }

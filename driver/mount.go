@@ -57,10 +57,13 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, en
 		}
 		if !inUse {
 			steps.add(func(ctx context.Context) error {
-				d.releaseLater(ctx, record, *staged.Pool, 0)
+				d.releaseLater(ctx, record, 0)
 				return nil
 			})
 		}
+	}
+	if !d.current(record) {
+		return fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
 	}
 	if err := d.attach(ctx, record.Name, staged); err != nil {
 		return err
@@ -68,10 +71,14 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, en
 	if !inUse {
 		steps.add(func(ctx context.Context) error { return d.options.Mounter.Unmount(ctx, d.target(record.Name)) })
 	}
-	if _, err := d.uses.Add(record.Name, record.ID, id, engine); err != nil {
-		return fmt.Errorf("counting the use: %w", err)
-	}
-	return nil
+	_, err = d.uses.Add(record.Name, record.ID, id, engine)
+	return err
+}
+
+// current says whether a record is still as it was read: another node may have removed the volume meanwhile.
+func (d *Driver) current(record catalog.Record) bool {
+	now, _, ok := d.records.get(record.Name)
+	return ok && now.ID == record.ID && now.State == record.State
 }
 
 func (d *Driver) inUse(name string) bool {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// names is a set of volumes.
+// names is a set of names of volumes, or of UUIDs of pools.
 type names struct {
 	mu  sync.Mutex // guards set; held for map operations only
 	set map[string]bool
@@ -27,6 +27,12 @@ func (n *names) remove(volume string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.set, volume)
+}
+
+func (n *names) has(volume string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.set[volume]
 }
 
 // all lists the set, sorted.

@@ -2,6 +2,8 @@ package driver
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,6 +16,9 @@ import (
 // releaseLimit bounds one try to write a pool out and give a hold back; the sweep tries again.
 const releaseLimit = 2 * time.Minute
 
+// busyPause is between two tries to write out a pool on which an abandoned call is still going on.
+const busyPause = 250 * time.Millisecond
+
 // releases are the holds that are about to be given back, by volume ID.
 type releases struct {
 	mu      sync.Mutex // guards waiting; held for map operations only
@@ -21,8 +26,13 @@ type releases struct {
 	group   sync.WaitGroup
 }
 
-// departure is one release under way.
-type departure struct{ stop context.CancelFunc }
+// departure is one release under way: it lingers, writes the pool out, and then gives the hold back.
+type departure struct {
+	stop    context.CancelFunc // keeps the hold; what is being written out goes on
+	hurry   chan struct{}      // closed: linger no more
+	written chan struct{}      // closed: the pool is written out, or err says why not
+	err     error
+}
 
 // cancel keeps the hold of a volume that is being mounted again.
 func (r *releases) cancel(id string) {
@@ -40,6 +50,22 @@ func (r *releases) pending(id string) bool {
 	defer r.mu.Unlock()
 	_, ok := r.waiting[id]
 	return ok
+}
+
+// hasten ends the lingering of a release, and gives it out; nil when there is none.
+func (r *releases) hasten(id string) *departure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	going := r.waiting[id]
+	if going == nil {
+		return nil
+	}
+	select {
+	case <-going.hurry:
+	default:
+		close(going.hurry)
+	}
+	return going
 }
 
 func (r *releases) begin(id string, going *departure) {
@@ -61,75 +87,95 @@ func (r *releases) end(id string, going *departure) {
 	}
 }
 
+// intend records that a hold is to be given back.
+func (d *Driver) intend(record catalog.Record) {
+	pool := backend.Pool{Name: record.Location.Pool, UUID: record.Location.PoolUUID}
+	if err := d.holders.Intend(holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, record.ID); err != nil {
+		d.log.WithError(err).WithField("volume", record.Name).Error("the release of a hold could not be recorded; it is given back all the same")
+	}
+}
+
 // releaseLater records that a hold is to be given back, so that a crash frees it late but never early or never, and gives
 // it back in the background after a while. When that fails, the sweep tries again.
-func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, pool backend.Pool, linger time.Duration) {
-	directory := holder.Directory{Pool: pool, Subdir: record.Location.Subdir}
-	log := d.log.WithFields(map[string]any{"volume": record.Name, "pool": pool.Name})
-	if err := d.holders.Intend(directory, record.ID); err != nil {
-		log.WithError(err).Error("the release of a hold could not be recorded; it is given back all the same")
-	}
+func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, linger time.Duration) {
+	d.intend(record)
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	going := &departure{stop: stop}
+	going := &departure{stop: stop, hurry: make(chan struct{}), written: make(chan struct{})}
 	d.releases.begin(record.ID, going)
 	d.releases.group.Go(func() {
 		defer stop()
 		defer d.releases.end(record.ID, going)
-		if !wait(ctx, linger) {
-			return
-		}
-		if err := d.release(ctx, record); err != nil && ctx.Err() == nil {
-			log.WithError(err).Warn("a hold is not given back yet; it is tried again")
+		if err := d.depart(ctx, record, going, linger); err != nil && ctx.Err() == nil {
+			d.log.WithError(err).WithField("volume", record.Name).Warn("a hold is not given back yet; it is tried again")
 		}
 	})
 }
 
-// releaseNow gives a pending hold back before its time, for a Remove that follows the last Unmount at once.
-func (d *Driver) releaseNow(ctx context.Context, record catalog.Record) {
-	if !d.releases.pending(record.ID) {
-		return
+// depart is a release from its beginning to its end. Writing out is not cancelled by a Mount that keeps the hold: a call to the
+// kernel cannot be taken back, and one that is given up is in the way of the pool's other releases.
+func (d *Driver) depart(ctx context.Context, record catalog.Record, going *departure, linger time.Duration) error {
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-going.hurry:
+	case <-ctx.Done():
+		going.err = ctx.Err()
+		close(going.written)
+		return nil
 	}
-	d.releases.cancel(record.ID)
-	if err := d.giveBack(ctx, record); err != nil {
-		d.log.WithError(err).WithField("volume", record.Name).Warn("a hold is not given back yet; it is tried again")
-	}
-}
-
-// release writes the pool out first: what a container wrote must be on the disk before another node may open it.
-func (d *Driver) release(ctx context.Context, record catalog.Record) error {
-	limited, cancel := context.WithTimeout(ctx, releaseLimit)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseLimit)
 	defer cancel()
-	if err := d.writeOut(limited, record); err != nil {
-		return err
+	going.err = d.writeOut(limited, record)
+	close(going.written)
+	if going.err != nil {
+		return going.err
 	}
-	unlock, err := d.locks.lock(limited, record.Name)
+	unlock, err := d.locks.lock(ctx, record.Name)
 	if err != nil {
-		return err
+		return nil // cancelled: the hold is kept, or somebody else gives it back
 	}
 	defer unlock()
 	if ctx.Err() != nil || d.inUse(record.Name) {
 		return nil
 	}
-	// From here on it is done as a whole: a Mount that cancels it waits for the volume's turn.
 	whole, done := context.WithTimeout(context.WithoutCancel(ctx), turnLimit)
 	defer done()
 	return d.giveBackWritten(whole, record)
 }
 
-// giveBack is release for a caller that has the volume's lock.
-func (d *Driver) giveBack(ctx context.Context, record catalog.Record) error {
-	if err := d.writeOut(ctx, record); err != nil {
-		return err
+// releaseNow gives a pending hold back before its time, for a Remove that follows the last Unmount at once. Its caller has the
+// volume's turn.
+func (d *Driver) releaseNow(ctx context.Context, record catalog.Record) error {
+	going := d.releases.hasten(record.ID)
+	if going == nil {
+		return nil
 	}
+	select {
+	case <-going.written:
+	case <-ctx.Done():
+		return fmt.Errorf("what its last container wrote is still being written to the pool's disk; try again: %w", ctx.Err())
+	}
+	if going.err != nil {
+		return going.err
+	}
+	d.releases.cancel(record.ID)
 	return d.giveBackWritten(ctx, record)
 }
 
+// writeOut writes a pool out: what a container wrote must be on the disk before another node may open it. A call that somebody
+// gave up may be in the way; it is waited for.
 func (d *Driver) writeOut(ctx context.Context, record catalog.Record) error {
-	pool, ok := d.options.Settings.Current().PoolNamed(record.Location.Pool)
-	if !ok {
-		return backend.ErrNotConfigured
+	pool, err := d.options.Pools.Check(ctx, record.Location.Pool)
+	if err != nil {
+		return err
 	}
-	return d.options.Mounter.Sync(ctx, mounter.Place{Side: mounter.Host, Path: pool.Path})
+	for {
+		err := d.options.Mounter.Sync(ctx, mounter.Place{Side: mounter.Host, Path: pool.Path})
+		if !errors.Is(err, mounter.ErrBusy) || !wait(ctx, busyPause) {
+			return err
+		}
+	}
 }
 
 func (d *Driver) giveBackWritten(ctx context.Context, record catalog.Record) error {

@@ -2,12 +2,14 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // Remove forgets a volume, and does with its data what its class says (DESIGN D5). A volume in use is not removed.
@@ -35,11 +37,29 @@ func (d *Driver) Remove(ctx context.Context, name string) (err error) {
 			return writable(err)
 		}
 	}
-	if err := d.finishRemove(ctx, record, shelf, pool); err != nil {
-		d.unfinished.add(name)
+	return d.carryOut(ctx, record, shelf, pool)
+}
+
+// carryOut does what was intended. What must not be done is not left as an intent: it would be done later, when nobody asks.
+func (d *Driver) carryOut(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, pool *backend.Pool) error {
+	err := d.unused(ctx, record) // again: another node may have mounted it before it saw the intent
+	refused := err != nil
+	if !refused {
+		err = d.finishRemove(ctx, record, shelf, pool)
+		refused = errors.Is(err, backend.ErrRefused)
+	}
+	switch {
+	case refused:
+		record.State = catalog.Ready
+		if _, failed := shelf.Put(ctx, record); failed != nil {
+			return several.Append(err, failed)
+		}
+		return err
+	case err != nil:
+		d.unfinished.add(record.Name)
 		return fmt.Errorf("the removal has begun and goes on by itself: %w", err)
 	}
-	d.unfinished.remove(name)
+	d.unfinished.remove(record.Name)
 	return nil
 }
 
@@ -96,7 +116,9 @@ func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
 	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
 		return nil
 	}
-	d.releaseNow(ctx, record)
+	if err := d.releaseNow(ctx, record); err != nil {
+		return err
+	}
 	pool, err := d.options.Pools.Prove(ctx, record.Location.Pool)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -86,27 +87,36 @@ func (d *Driver) touched(ctx context.Context) map[string]bool {
 	return names
 }
 
-// resume gives back, pool by pool, the holds whose release a crash or a hang interrupted. A pool is written out first, as
-// before every release.
+// resume looks after the holds of every pool that can be proven: those that a crash left without a use, and those whose release
+// it interrupted.
 func (d *Driver) resume(ctx context.Context) {
-	pending := d.holders.Pending()
-	for _, pool := range d.options.Settings.Current().Pools {
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		proven, err := d.options.Pools.Check(limited, pool.Name)
-		if err == nil && slices.ContainsFunc(pending[proven.UUID], func(id string) bool { return d.judge(id) != holder.Later }) {
-			d.resumePool(limited, proven, pool.Path)
-		}
-		cancel()
+	var group sync.WaitGroup
+	for _, name := range d.poolNames() {
+		group.Go(func() {
+			limited, cancel := context.WithTimeout(ctx, turnLimit)
+			defer cancel()
+			if pool, err := d.options.Pools.Check(limited, name); err == nil {
+				d.audit(limited, pool)
+				d.resumePool(limited, pool)
+			}
+		})
 	}
+	group.Wait()
 }
 
-func (d *Driver) resumePool(ctx context.Context, pool backend.Pool, path string) {
+// resumePool gives back the holds that are due. The pool is written out first, as before every release.
+func (d *Driver) resumePool(ctx context.Context, pool backend.Pool) {
+	judge := func(id string) holder.Verdict { return d.judge(ctx, id) }
+	due := func(id string) bool { return judge(id) != holder.Later }
+	if !slices.ContainsFunc(d.holders.Pending()[pool.UUID], due) {
+		return
+	}
 	log := d.log.WithField("pool", pool.Name)
-	if err := d.options.Mounter.Sync(ctx, mounter.Place{Side: mounter.Host, Path: path}); err != nil {
+	if err := d.options.Mounter.Sync(ctx, mounter.Place{Side: mounter.Host, Path: pool.Path}); err != nil {
 		log.WithError(err).Warn("pending releases wait for the pool to be written out")
 		return
 	}
-	released, err := d.holders.Resume(ctx, pool, d.judge)
+	released, err := d.holders.Resume(ctx, pool, judge)
 	if err != nil {
 		log.WithError(err).Warn("pending releases are not done yet")
 	}
@@ -116,13 +126,19 @@ func (d *Driver) resumePool(ctx context.Context, pool backend.Pool, path string)
 }
 
 // judge says what becomes of a volume's pending release. One that this process has under way is left to it: it may linger
-// after a mount of the engine's copy-up, so that no other node comes in between (FACTS 1).
-func (d *Driver) judge(id string) holder.Verdict {
+// after a mount of the engine's copy-up, so that no other node comes in between (FACTS 1). One of a volume that is mounted is
+// left to the sweep, which unmounts it when nothing uses it.
+func (d *Driver) judge(ctx context.Context, id string) holder.Verdict {
 	switch {
 	case d.usedByID(id):
 		return holder.Keep
 	case d.releases.pending(id):
 		return holder.Later
+	}
+	if record, ok := d.records.byID(id); ok {
+		if mounted, err := d.isMounted(ctx, record.Name); err != nil || mounted {
+			return holder.Later
+		}
 	}
 	return holder.Give
 }

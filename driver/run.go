@@ -57,11 +57,11 @@ func (d *Driver) retain(ctx context.Context) {
 		cancel()
 	}
 	now := d.options.Settings.Current()
-	for _, pool := range now.Pools {
+	for _, name := range d.poolNames() {
 		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		count, err := d.options.Pools.TrashEmpty(limited, pool.Name, "", d.now().Add(-now.Defaults.TrashRetention))
+		count, err := d.options.Pools.TrashEmpty(limited, name, "", d.now().Add(-now.Defaults.TrashRetention))
 		cancel()
-		log := d.log.WithField("pool", pool.Name)
+		log := d.log.WithField("pool", name)
 		switch {
 		case err != nil:
 			log.WithError(err).Debug("the trash could not be looked through")

@@ -17,7 +17,8 @@ type undo struct{ steps []func(context.Context) error }
 
 func (u *undo) add(step func(context.Context) error) { u.steps = append(u.steps, step) }
 
-// fail runs the steps back when *err is set, and adds what went wrong on the way.
+// fail runs the steps back when *err is set. It stops at one that fails, whose error is added: what came before it stands on
+// what is still there.
 func (u *undo) fail(ctx context.Context, err *error) {
 	if *err == nil || len(u.steps) == 0 {
 		return
@@ -27,6 +28,7 @@ func (u *undo) fail(ctx context.Context, err *error) {
 	for _, step := range slices.Backward(u.steps) {
 		if failed := step(ctx); failed != nil {
 			*err = several.Append(*err, failed)
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
@@ -15,41 +16,74 @@ const briefUse = 10 * time.Second
 // afterBrief is how long the hold of a directory stays after such a mount, so that no other node comes in between.
 const afterBrief = 5 * time.Second
 
+// settled is how long after a start every container that the engine is starting has its mount.
+const settled = 2 * time.Minute
+
 // Unmount takes one use of an id back. With the last one the target is unmounted at once; writing out and giving the hold
 // back follow in the background, since they may take long. An id or a volume that is unknown is success: the engine repeats
 // itself, and shows no error of an Unmount to anybody.
 func (d *Driver) Unmount(ctx context.Context, name, id string) (err error) {
+	defer d.explain(name, &err)
 	unlock, err := d.locks.lock(ctx, name)
 	if err != nil {
-		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
+		return d.dropLate(ctx, name, id)
 	}
 	defer unlock()
-	defer d.explain(name, &err)
-	before, _ := d.uses.Of(name)
+	before, counted := d.uses.Of(name)
 	if _, err := d.uses.Drop(name, id); err != nil {
 		return fmt.Errorf("counting the use: %w", err)
 	}
-	if d.reap(ctx, name) > 0 {
+	if d.reap(ctx, name) > 0 || !counted && d.usedUncounted(ctx, name) {
 		return nil
 	}
 	linger := time.Duration(0)
 	for _, use := range before.Uses {
 		if d.now().Sub(use.Since) < briefUse {
-			linger = afterBrief
+			linger = d.options.Linger
 		}
 	}
 	return d.detach(ctx, name, linger)
+}
+
+// dropLate counts a use down although another call has the volume's turn: the engine does not repeat an Unmount. The target is
+// unmounted when the turn is free.
+func (d *Driver) dropLate(ctx context.Context, name, id string) error {
+	if _, err := d.uses.Drop(name, id); err != nil {
+		return fmt.Errorf("counting the use: %w", err)
+	}
+	d.releases.group.Go(func() {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*turnLimit)
+		defer cancel()
+		if err := d.sweepVolume(limited, name); err != nil {
+			d.log.WithError(err).WithField("volume", name).Warn("a volume that nobody uses is not unmounted yet")
+		}
+	})
+	return nil
+}
+
+// usedUncounted says whether anything uses a target of which no use is counted, as when its file in the run folder was lost or
+// damaged: then it stays mounted, and its hold is kept, until the kernel shows no user any more.
+func (d *Driver) usedUncounted(ctx context.Context, name string) bool {
+	users, err := d.options.Mounter.Users(ctx, []string{d.target(name)})
+	if err == nil && len(users[d.target(name)]) == 0 {
+		return false
+	}
+	d.log.WithError(err).WithField("volume", name).Warn("a volume has no counted use, but may be in use; it stays mounted")
+	return true
 }
 
 // detach unmounts a target that has no use, and lets the hold go after a while.
 func (d *Driver) detach(ctx context.Context, name string, linger time.Duration) error {
 	record, _, known := d.records.get(name)
 	held := known && record.Location.Kind == backend.OCFS2 && !record.Location.Whole
+	if held { // recorded first, so that a crash in between frees the directory late, and not never
+		d.intend(record)
+	}
 	if err := d.options.Mounter.Unmount(ctx, d.target(name)); err != nil {
 		return fmt.Errorf("unmounting %s (it is tried again by itself): %w", d.target(name), err)
 	}
 	if held {
-		d.releaseLater(ctx, record, backend.Pool{Name: record.Location.Pool, UUID: record.Location.PoolUUID}, linger)
+		d.releaseLater(ctx, record, linger)
 	}
 	return nil
 }
@@ -62,11 +96,7 @@ func (d *Driver) reap(ctx context.Context, name string) int {
 	if !ok {
 		return 0
 	}
-	ended := false
-	for _, use := range volume.Uses {
-		ended = ended || d.options.Engines.Ended(use.Engine)
-	}
-	if !ended {
+	if !slices.ContainsFunc(volume.Uses, d.doubtful) {
 		return len(volume.Uses)
 	}
 	if mounted, err := d.isMounted(ctx, name); err != nil || !mounted && !d.inMemory(name) {
@@ -76,11 +106,17 @@ func (d *Driver) reap(ctx context.Context, name string) int {
 	if err != nil || len(users[d.target(name)]) > 0 {
 		return len(volume.Uses)
 	}
-	left, err := d.uses.Reap(name, func(use Use) bool { return d.options.Engines.Ended(use.Engine) })
+	left, err := d.uses.Reap(name, d.doubtful)
 	if err != nil {
 		d.log.WithError(err).WithField("volume", name).Error("the uses of an ended engine could not be dropped")
 	}
 	return left
+}
+
+// doubtful says whether a use may be one that the engine will never take back: its engine ended, or it is from before this
+// plugin's start, since when a container may have ended while the plugin was disabled. Whoever lives on has its mount by then.
+func (d *Driver) doubtful(use Use) bool {
+	return d.options.Engines.Ended(use.Engine) || use.Since.Before(d.started) && d.now().Sub(d.started) > settled
 }
 
 // inMemory says whether a volume is a tmpfs, which cannot be mounted again after a forced disable: nothing is lost when its
@@ -100,6 +136,9 @@ func (d *Driver) sweepVolume(ctx context.Context, name string) error {
 	defer unlock()
 	if d.reap(ctx, name) > 0 {
 		return nil
+	}
+	if mounted, err := d.isMounted(ctx, name); err != nil || !mounted || d.usedUncounted(ctx, name) {
+		return err
 	}
 	return d.detach(ctx, name, 0)
 }

@@ -91,6 +91,7 @@ type Plan struct {
 type Pool struct {
 	Name       string
 	UUID       string // 32 upper-case hexadecimal digits
+	Path       string // where the host has it mounted
 	Private    string // the private folder, as a path that this process can open
 	Standalone bool
 }
@@ -133,6 +134,8 @@ type Backend interface {
 var (
 	// ErrUnavailable says that the storage is away now (pool not mounted, server not reachable) and may come back.
 	ErrUnavailable = errors.New("the storage is not available now")
+	// ErrRefused says that a Remove must not be done now, and that nothing of it was.
+	ErrRefused = errors.New("refused")
 	// ErrNotConfigured says that the settings name no such pool or share.
 	ErrNotConfigured = errors.New("not configured")
 )

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
@@ -94,6 +95,12 @@ func TestTheContextEndsTheWait(t *testing.T) {
 	_, err := b.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
 	var held *holder.HeldError
 	assert.Assert(t, errors.As(err, &held) || errors.Is(err, mounter.ErrStuck), "%v", err)
+	poll.WaitOn(t, func(poll.LogT) poll.Result { // what was given up goes on for a moment, and writes
+		if _, err := b.Show(t.Context(), l.directory("radarr")); err != nil {
+			return poll.Continue("%v", err)
+		}
+		return poll.Success()
+	})
 }
 
 // TestGone is the table of who may be taken over.

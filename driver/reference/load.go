@@ -65,7 +65,6 @@ func (c *Counter) loadFile(file string) error {
 func parse(name string, data []byte) (Volume, error) {
 	var volume Volume
 	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&volume); err != nil {
 		return Volume{}, fmt.Errorf("not the uses of a volume: %w", err)
 	}

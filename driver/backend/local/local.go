@@ -157,7 +157,7 @@ func (b *Backend) free(ctx context.Context, volume backend.Volume, name string) 
 	}
 	for _, mount := range table {
 		if directory.Beneath(mount.Target, path.Join(b.folder, name)) {
-			return &backend.Failure{Text: fmt.Sprintf("volume %s is not deleted: %s is mounted at %s in its folder; unmount it first (umount %s)",
+			return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("volume %s is not deleted: %s is mounted at %s in its folder; unmount it first (umount %s)",
 				volume.Name, mount.Source, mount.Target, mount.Target)}
 		}
 	}

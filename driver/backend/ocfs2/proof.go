@@ -35,7 +35,7 @@ type proven struct {
 func (p *proven) private() string { return filepath.Join(p.root, backend.PrivateFolder) }
 
 func (p *proven) public() backend.Pool {
-	return backend.Pool{Name: p.Name, UUID: p.uuid, Private: p.private(), Standalone: p.Standalone}
+	return backend.Pool{Name: p.Name, UUID: p.uuid, Path: p.Path, Private: p.private(), Standalone: p.Standalone}
 }
 
 // prove checks a pool, and remembers how it was.

@@ -42,7 +42,7 @@ func (b *Backend) free(ctx context.Context, pool proven, volume backend.Volume) 
 	full := path.Join(pool.Path, volume.Location.Subdir)
 	for _, mount := range table {
 		if directory.Beneath(mount.Target, full) {
-			return &backend.Failure{Text: fmt.Sprintf("volume %s is not removed: %s is mounted at %s in its directory; unmount it first (umount %s)",
+			return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("volume %s is not removed: %s is mounted at %s in its directory; unmount it first (umount %s)",
 				volume.Name, mount.Source, mount.Target, mount.Target)}
 		}
 	}
@@ -84,7 +84,7 @@ func (b *Backend) discard(root *os.Root, pool proven, volume backend.Volume) err
 		return err
 	}
 	if len(others) > 0 {
-		return &backend.Failure{Text: fmt.Sprintf("volume %s is not removed: its directory %s is also the one of the volume(s) with the ID %s; remove those first",
+		return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("volume %s is not removed: its directory %s is also the one of the volume(s) with the ID %s; remove those first",
 			volume.Name, path.Join(pool.Path, volume.Location.Subdir), strings.Join(others, ", "))}
 	}
 	if slices.ContainsFunc(known, func(e entry) bool { return e.ID == mine.ID && e.VolumeID != volume.ID }) {

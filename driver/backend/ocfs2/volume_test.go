@@ -34,7 +34,7 @@ func TestCreateAndStage(t *testing.T) {
 	assert.NilError(t, err)
 	assert.DeepEqual(t, staged, backend.Staged{
 		Base: mounter.Place{Side: mounter.Host, Path: poolPath}, Subdir: "apps/radarr",
-		Pool: &backend.Pool{Name: "media-apps", UUID: uuid, Private: b.path(".homelab-storage")},
+		Pool: &backend.Pool{Name: "media-apps", UUID: uuid, Path: poolPath, Private: b.path(".homelab-storage")},
 	})
 	assert.Equal(t, len(b.kernel.Actions(mountertest.OpRun)), 0, "no program for a mounted pool")
 	assert.Equal(t, create(t, b, v).Location.Adopted, false, "repeated")

@@ -1,0 +1,64 @@
+package driver
+
+import (
+	"context"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+)
+
+// audit looks once, when a pool is first proven after a start, for holds of this node that nothing here knows of any more: a
+// plugin killed between taking a hold and counting the use leaves one, which would be kept for ever. They are given back as
+// pending releases. It also publishes this node's boot there, so that other nodes see at once that what it held before is free.
+func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
+	if d.audited.has(pool.UUID) {
+		return
+	}
+	log := d.log.WithField("pool", pool.Name)
+	if err := d.holders.PublishNode(ctx, pool); err != nil {
+		log.WithError(err).Warn("this node's boot could not be published")
+		return
+	}
+	held, err := d.holders.List(ctx, pool)
+	if err != nil {
+		log.WithError(err).Warn("the holds of this node could not be looked through")
+		return
+	}
+	for _, record := range held {
+		directory := holder.Directory{Pool: pool, Subdir: record.Subdir}
+		for _, node := range record.Holders {
+			for _, use := range node.Uses {
+				if d.holders.Own(node) {
+					d.auditUse(ctx, directory, use.Volume)
+				}
+			}
+		}
+	}
+	d.audited.add(pool.UUID)
+}
+
+// auditUse waits for a Mount of the volume that may be under way: it has joined, and not counted its use yet.
+func (d *Driver) auditUse(ctx context.Context, directory holder.Directory, id string) {
+	if record, ok := d.records.byID(id); ok {
+		unlock, err := d.locks.lock(ctx, record.Name)
+		if err != nil {
+			return
+		}
+		defer unlock()
+	}
+	if d.judge(ctx, id) != holder.Give {
+		return
+	}
+	if err := d.holders.Intend(directory, id); err != nil {
+		d.log.WithError(err).WithField("id", id).Warn("a hold that nobody uses could not be noted for its release")
+	}
+}
+
+// byID finds a record by the volume's ID.
+func (r *records) byID(id string) (catalog.Record, bool) {
+	if record, ok := r.node.ByID(id); ok {
+		return record, true
+	}
+	return r.cluster.ByID(id)
+}

@@ -1,0 +1,160 @@
+package driver_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+func (b *bench) uses(t *testing.T, name string) any {
+	t.Helper()
+	info, err := b.driver.Get(t.Context(), name)
+	assert.NilError(t, err)
+	return info.Status["uses_on_this_node"]
+}
+
+// The engine does not repeat an Unmount, so that one which comes while another call has the volume's turn must count.
+func TestUnmountCountsWhileAMountHangs(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.mount(t, "vol", "first")
+	hold := b.kernel.Hold(mountertest.OpBind, "")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.driver.Mount(ctx, "vol", "second", engine())
+		done <- err
+	}()
+	assert.NilError(t, hold.Reached(t.Context()))
+	quick, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	assert.NilError(t, b.driver.Unmount(quick, "vol", "first"))
+	assert.Equal(t, b.uses(t, "vol"), nil)
+	b.kernel.Release(hold)
+	assert.NilError(t, <-done)
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "second"))
+	b.holders(t, 0)
+}
+
+// What the run folder says of a running container may be lost; the kernel still shows that it uses the volume.
+func TestVolumeInUseStaysMountedWithoutItsCount(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	target := b.mount(t, "vol", "running")
+	assert.NilError(t, os.WriteFile(filepath.Join(b.options.RunDir, "references", "vol.json"), []byte("{"), 0o600))
+	b.kernel.SetUsers(target, mounter.User{PID: 4242, Name: "radarr", Target: "/config"})
+	b.start(t)
+	stop := b.run(t)
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "of-docker-cp"))
+	stop()
+	assert.DeepEqual(t, b.mounted(t), []string{"vol"})
+	b.holders(t, 1)
+	b.kernel.SetUsers(target)
+	b.start(t)
+	defer b.run(t)()
+	b.holders(t, 0)
+	assert.Equal(t, len(b.mounted(t)), 0)
+}
+
+// A kill between taking the hold and counting the use leaves a hold that only the record knows.
+func TestHoldOfAKilledMountIsGivenBack(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	target := b.mount(t, "vol", "a")
+	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	assert.NilError(t, os.Remove(filepath.Join(b.options.RunDir, "references", "vol.json")))
+	b.start(t)
+	b.holders(t, 1)
+	defer b.run(t)()
+	b.holders(t, 0)
+	assert.NilError(t, b.driver.Remove(t.Context(), "vol"))
+}
+
+// A removal that is refused is not carried out later, when nobody asks for it any more.
+func TestRefusedRemoveChangesNothing(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.pool.refuseRemove.Store(true)
+	assert.ErrorIs(t, b.driver.Remove(t.Context(), "vol"), backend.ErrRefused)
+	b.pool.refuseRemove.Store(false)
+	b.mount(t, "vol", "a")
+}
+
+// Remove right after the last Unmount, as compose down -v does, while what was written is still on its way to the disk.
+func TestRemoveWaitsForThePoolToBeWrittenOut(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.mount(t, "vol", "a")
+	hold := b.kernel.Hold(mountertest.OpSync, "")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
+	removed := make(chan error, 1)
+	go func() { removed <- b.driver.Remove(t.Context(), "vol") }()
+	assert.NilError(t, hold.Reached(t.Context()))
+	select {
+	case err := <-removed:
+		t.Fatalf("removed before it was written out: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	b.kernel.Release(hold)
+	assert.NilError(t, <-removed)
+	assert.DeepEqual(t, b.pool.trash, []string{"vol"})
+}
+
+// The pool is being written out for one volume; another one of it is given back all the same.
+func TestRemountDoesNotHoldUpOtherReleases(t *testing.T) {
+	b := newBench(t)
+	for _, name := range []string{"one", "two"} {
+		b.create(t, name, map[string]string{"class": "db", "subdir": name})
+		b.mount(t, name, name)
+	}
+	hold := b.kernel.Hold(mountertest.OpSync, "")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "one", "one"))
+	assert.NilError(t, hold.Reached(t.Context()))
+	b.mount(t, "one", "again")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "two", "two"))
+	b.kernel.Release(hold)
+	b.holders(t, 1)
+}
+
+// STANDALONE is switched off: its volumes stay valid on their node for ever.
+func TestVolumesOfAPoolThatIsNotConfiguredAnyMore(t *testing.T) {
+	b := newBench(t)
+	_, err := b.pool.Prepare(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	b.pool.standalone.Store(true)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	off := configured()
+	off.Pools = nil
+	b.source.now.Store(off)
+	b.mount(t, "vol", "a")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
+	b.holders(t, 0)
+	assert.NilError(t, b.driver.Remove(t.Context(), "vol"))
+}
+
+// A container that ended while the plugin was disabled is never unmounted by the engine.
+func TestUseFromBeforeTheStartIsReapedWhenNothingUsesIt(t *testing.T) {
+	b := newBench(t)
+	now := time.Now()
+	b.options.Now = func() time.Time { return now }
+	b.start(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.mount(t, "vol", "a")
+	now = now.Add(time.Minute)
+	b.start(t)
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "of-docker-cp"))
+	assert.Equal(t, b.uses(t, "vol"), 1, "its container may be starting")
+	now = now.Add(3 * time.Minute)
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "of-docker-cp"))
+	assert.Equal(t, b.uses(t, "vol"), nil)
+	b.holders(t, 0)
+}

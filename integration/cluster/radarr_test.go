@@ -46,7 +46,7 @@ func (s *site) testRadarr(t *testing.T) {
 		a.check(t)
 	}
 	s.ok(t, "docker stack rm radarr && docker rm --force alone")
-	s.eventually(t, "docker volume rm radarr_radarr_config radarr_torrents radarr_usenet alone")
+	s.eventually(t, "docker volume rm --force radarr_radarr_config radarr_torrents radarr_usenet alone")
 	s.ok(t, "docker swarm leave --force")
 }
 

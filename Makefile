@@ -20,7 +20,7 @@ lab: ## a real storage lab that stays up: virtual machines, iSCSI, OCFS2, SMB3 (
 lab-down: ## end the lab and remove everything it made
 	@scripts/lab down
 
-bench: ## the ratios of the README, measured on this machine (root)
+bench: ## the ratios of docs/benchmarks.md, measured on this machine (root)
 	@scripts/bench
 
 install: ## build the managed plugin and install it into the running engine

@@ -80,6 +80,9 @@ func (d *Driver) TrashRestore(ctx context.Context, id, name string) error {
 	if entry.Class != "" {
 		options["class"] = entry.Class
 	}
+	if record, _, taken := d.records.get(name); taken && visible(record) {
+		return fmt.Errorf("there is a volume %q already; give the data another name: `docker homelab trash restore %s NAME`", name, id)
+	}
 	return d.Create(ctx, name, options)
 }
 

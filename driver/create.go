@@ -31,11 +31,11 @@ func (d draft) secret() credential.Credentials {
 // Create makes a volume: the intent is recorded, the directory is made or adopted and owned, once, and the record is ready.
 // Every problem of the options is reported together. Creating a volume again with the same options is success.
 func (d *Driver) Create(ctx context.Context, name string, options map[string]string) (err error) {
+	if wanted, asked := options["help"]; asked && wanted != "0" && wanted != "false" {
+		return errors.New(option.Help())
+	}
 	if err := checkName(name); err != nil {
 		return err
-	}
-	if wanted := options["help"]; wanted != "" && wanted != "0" && wanted != "false" {
-		return errors.New(option.Help())
 	}
 	unlock, err := d.locks.lock(ctx, name)
 	if err != nil {
@@ -128,7 +128,10 @@ func (d *Driver) allowed(ctx context.Context, location backend.Location) error {
 		}
 		if active {
 			return errors.New("this node is an active member of a Swarm, and a STANDALONE volume would be another one on every node; " +
-				"configure a pool (POOL_DEVICE and POOL_PATH, see the README), or leave the Swarm")
+				"configure a pool (POOL_NAME, POOL_DEVICE and POOL_PATH, see the README), or leave the Swarm")
+		}
+		if err := d.samePool(ctx, location.Pool); err != nil {
+			return err
 		}
 	}
 	if location.Kind != backend.OCFS2 || location.Whole {
@@ -141,6 +144,17 @@ func (d *Driver) allowed(ctx context.Context, location backend.Location) error {
 		}
 	}
 	return holder.Overlaps(taken, location.Subdir)
+}
+
+// samePool refuses to begin a new standalone pool where the one with the node's volumes was: its disk is not mounted.
+func (d *Driver) samePool(ctx context.Context, pool string) error {
+	for _, record := range d.records.node.List() {
+		if record.Location.Standalone && record.State == catalog.Ready {
+			_, err := d.options.Pools.Check(ctx, pool)
+			return err
+		}
+	}
+	return nil
 }
 
 // build does the durable steps. A failure takes them back; a crash leaves a record in state creating, which the next start,

@@ -54,6 +54,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a/b", nil, []string{"not allowed"}},
 		{"a b", nil, []string{"not allowed"}},
 		{strings.Repeat("x", 300), nil, []string{"not allowed"}},
+		{"x", map[string]string{"help": ""}, []string{"the options of homelab-storage (no volume was made)"}},
 		{"vol", map[string]string{"help": "1"}, []string{"the options of homelab-storage (no volume was made)", "\n  subdir "}},
 		{"vol", map[string]string{"class": "dbase"}, []string{`class "dbase" is unknown; the classes are db, library, config, data, backup, media, downloads, cache, temp, postgres`}},
 		{"vol", map[string]string{"class": "db", "type": "cifs", "device": "//nas/x"}, []string{`volume "vol": `, "SQLite on an SMB share", "docker volume create -d homelab-storage -o class=db vol"}},
@@ -100,7 +101,20 @@ func TestStandaloneIsRefusedInASwarm(t *testing.T) {
 	b.pool.standalone.Store(true)
 	assert.ErrorContains(t, b.driver.Create(t.Context(), "vol", nil), "active member of a Swarm")
 	b.engines.swarm = false
+	_, err := b.pool.Prepare(t.Context(), "media-apps")
+	assert.NilError(t, err)
 	b.create(t, "vol", nil)
+}
+
+// The disk with the standalone pool is not mounted: no second pool begins in the folder below it.
+func TestStandalonePoolIsNotBegunAnew(t *testing.T) {
+	b := newBench(t)
+	_, err := b.pool.Prepare(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	b.pool.standalone.Store(true)
+	b.create(t, "vol", nil)
+	b.pool.away.Store(true)
+	assert.ErrorIs(t, b.driver.Create(t.Context(), "new", nil), backend.ErrUnavailable)
 }
 
 func TestInlinePasswordIsNowhereToBeSeen(t *testing.T) {

@@ -68,7 +68,7 @@ func (s *Store) Get(ctx context.Context, name string) (Credentials, error) {
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return Credentials{}, fmt.Errorf("%w: %q; store them with `docker homelab credentials set %s`, or write the file %s", ErrNotFound, name, name, filepath.Join(s.folder, name))
+		return Credentials{}, fmt.Errorf("%w: %q; store them with `docker homelab credentials set %s --username USER`, or write the file %s", ErrNotFound, name, name, filepath.Join(s.folder, name))
 	}
 	if err != nil {
 		return Credentials{}, err

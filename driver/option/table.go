@@ -62,7 +62,7 @@ func ruleRows() []Row {
 	}
 }
 
-// Help is the table as text, for `docker volume create -d homelab-storage -o help=1 x`.
+// Help is the table as text, for `docker volume create -d homelab-storage -o help=1 xx`.
 func Help() string {
 	var text strings.Builder
 	fmt.Fprint(&text, "the options of homelab-storage (no volume was made):\n")

@@ -14,7 +14,7 @@ import (
 const standaloneName = "standalone"
 
 const noPool = "no pool is configured, so there is nowhere to keep a database safely. Either configure the cluster's OCFS2 pool: " +
-	"`docker plugin set homelab-storage POOL_DEVICE=UUID=... POOL_PATH=/mnt/iscsi/media-apps` (or pools: in config.yaml); or, on a single node without a cluster, " +
+	"`docker plugin set homelab-storage POOL_NAME=media-apps POOL_DEVICE=UUID=... POOL_PATH=/mnt/iscsi/media-apps` while the plugin is disabled (or pools: in config.yaml); or, on a single node without a cluster, " +
 	"`docker plugin set homelab-storage STANDALONE=true`: volumes are then kept on this node only"
 
 // find gives a pool by name. standalone asks for the node's own pool, whatever the settings say now.
@@ -53,7 +53,7 @@ func (b *Backend) byPath(device string) (settings.Pool, string, error) {
 	}
 	if found.Path == "" {
 		return found, "", &backend.Failure{Err: backend.ErrNotConfigured, Text: fmt.Sprintf(
-			"device=%q is not below a configured pool; %s. Configure the file system it is on (POOL_DEVICE and POOL_PATH, or pools: in config.yaml), or leave device out",
+			"device=%q is not below a configured pool; %s. Configure the file system it is on (POOL_NAME, POOL_DEVICE and POOL_PATH, or pools: in config.yaml), or leave device out",
 			device, describe(current.Pools))}
 	}
 	return found, strings.TrimPrefix(strings.TrimPrefix(path.Clean(device), found.Path), "/"), nil

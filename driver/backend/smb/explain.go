@@ -95,7 +95,7 @@ func (s *share) login() string {
 }
 
 func (s *share) fill(text string) string {
-	repair := "Repair them with `docker homelab credentials set " + s.credentials + "`"
+	repair := "Repair them with `docker homelab credentials set " + s.credentials + " --username USER`"
 	switch {
 	case s.credentials == "":
 		repair = "Give the volume credentials"

@@ -19,7 +19,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
-const inlineWarning = "user and password are written in the volume's options, where everybody who may use the engine reads them; better: `docker homelab credentials set NAME`, then credentials=NAME"
+const inlineWarning = "user and password are written in the volume's options, where everybody who may use the engine reads them; better: `docker homelab credentials set NAME --username USER`, then credentials=NAME"
 
 // draft is a plan in the making.
 type draft struct {
@@ -161,7 +161,7 @@ func (b *Backend) login(ctx context.Context, d *draft, share chosen, current *se
 	}
 	name := cmp.Or(d.named, d.plan.Location.Credentials, share.configuration.Credentials, current.Credentials)
 	if name == "" {
-		return list(errors.New("nobody logs in: give credentials=<name> (`docker homelab credentials set`), set SMB_CREDENTIALS, or write o=guest for a share without login"))
+		return list(errors.New("the share is given no user and password: give credentials=<name> (`docker homelab credentials set NAME --username USER`), set SMB_CREDENTIALS, or write o=guest for a share without login"))
 	}
 	d.plan.Location.Credentials = name
 	return list(credential.CheckName(name))

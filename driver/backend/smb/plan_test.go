@@ -139,7 +139,7 @@ func TestPlanWithoutConfiguration(t *testing.T) {
 	assert.Assert(t, errors.Is(err, backend.ErrNotConfigured))
 	assert.ErrorContains(t, err, "no share is configured by name")
 	_, err = bench.backend.Plan(t.Context(), device("//nas/torrents", ""))
-	assert.ErrorContains(t, err, "nobody logs in")
+	assert.ErrorContains(t, err, "the share is given no user and password")
 }
 
 func TestTheVolumesOptionsWin(t *testing.T) {

@@ -148,7 +148,7 @@ func (b *Backend) explainMarker(found *proven, err error) error {
 	file := found.Path + "/" + backend.PrivateFolder + "/" + backend.MarkerFile
 	if errors.Is(err, fs.ErrNotExist) {
 		if found.Standalone {
-			return fail(found.Pool, "the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Path, file)
+			return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Name, found.Path, file)}
 		}
 		return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. "+
 			"Creating a volume on it makes the marker; volumes made before need their data back first", found.Name, found.Path, file)}

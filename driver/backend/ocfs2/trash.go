@@ -41,6 +41,9 @@ type entry struct {
 // TrashList lists the data of removed volumes on a pool, the oldest first.
 func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEntry, error) {
 	pool, err := b.trashPool(ctx, name)
+	if errors.Is(err, errUnused) {
+		return nil, nil // no volume was ever made on it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEn
 	return found, nil
 }
 
-// trashPool proves a pool for its trash. One that was never used has none, which is said as an error of the proof.
+// trashPool proves a pool for its trash. One that was never used has none: the error is then errUnused.
 func (b *Backend) trashPool(ctx context.Context, name string) (proven, error) {
 	pool, err := b.find(name, name == standaloneName)
 	if err != nil {
@@ -236,6 +239,9 @@ func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.T
 		}
 	}
 	pool, err := b.trashPool(ctx, name)
+	if errors.Is(err, errUnused) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -52,7 +52,7 @@ func (s *site) deployLocal(t *testing.T) []*app {
 	s.eventually(t, "docker info --format '{{.LiveRestoreEnabled}}' | grep false")
 	s.ok(t, "docker swarm init --advertise-addr "+s.node.Address())
 	s.ok(t, "mountpoint --quiet "+poolPath+" || { mkdir -p "+poolPath+" && mount -t ocfs2 /dev/disk/by-uuid/"+s.uuids["media-apps"]+" "+poolPath+"; }")
-	s.ok(t, "cd "+poolPath+" && mkdir sonarr radarr && chown 1000:1000 sonarr radarr && chmod 750 sonarr radarr")
+	s.ok(t, "cd "+poolPath+" && mkdir sonarr radarr && chown 1000:1000 sonarr radarr")
 	s.stack(t, "media", testdata(t, "switching/docker-compose.yml"))
 	s.ok(t, "cd /opt/media && set -a && . ./.env && docker stack deploy --compose-file docker-compose.yml media")
 	shares := []string{"torrents", "usenet"}
@@ -77,5 +77,6 @@ func (s *site) moved(t *testing.T, apps []*app) {
 		a.check(t)
 		a.add(t)
 	}
-	assert.Equal(t, s.ok(t, "cd "+poolPath+" && stat --format '%u:%g %a' sonarr radarr"), "1000:1000 750\n1000:1000 750")
+	// The image's mode: the engine gave it to the empty directories at the very first start, on driver local.
+	assert.Equal(t, s.ok(t, "cd "+poolPath+" && stat --format '%u:%g %a' sonarr radarr"), "1000:1000 755\n1000:1000 755")
 }

@@ -63,8 +63,12 @@ func (s *site) poolRefusals() []refusal {
 			remove: script("mount -o remount,rw " + poolPath),
 		},
 		{
-			name:   "pool-iscsi-gone",
-			cause:  func(t *testing.T) { assert.NilError(t, nas.Hang(t.Context())) },
+			name: "pool-iscsi-gone",
+			cause: func(t *testing.T) {
+				// While the hold of the last mount lingers, nothing of a mount needs the disk.
+				s.eventually(t, "! docker homelab holder ls | grep kept")
+				assert.NilError(t, nas.Hang(t.Context()))
+			},
 			remove: func(t *testing.T) { assert.NilError(t, nas.Continue(t.Context())) },
 		},
 	}

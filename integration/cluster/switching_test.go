@@ -51,7 +51,7 @@ func (s *site) deployLocal(t *testing.T) []*app {
 	s.ok(t, `echo '{"live-restore": false}' >/etc/docker/daemon.json && systemctl reload docker.service`) // Swarm and live-restore exclude each other
 	s.eventually(t, "docker info --format '{{.LiveRestoreEnabled}}' | grep false")
 	s.ok(t, "docker swarm init --advertise-addr "+s.node.Address())
-	s.ok(t, "mountpoint --quiet "+poolPath+" || { mkdir -p "+poolPath+" && mount -t ocfs2 /dev/disk/by-uuid/"+s.uuids["media-apps"]+" "+poolPath+"; }")
+	s.eventually(t, "mountpoint --quiet "+poolPath) // the plugin brings it up at its start; a second mount of it would do harm
 	s.ok(t, "cd "+poolPath+" && mkdir sonarr radarr && chown 1000:1000 sonarr radarr")
 	s.stack(t, "media", testdata(t, "switching/docker-compose.yml"))
 	s.ok(t, "cd /opt/media && set -a && . ./.env && docker stack deploy --compose-file docker-compose.yml media")

@@ -127,8 +127,12 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	return d, nil
 }
 
-// Close ends the driver's own files. It unmounts nothing.
-func (d *Driver) Close() error { return d.records.close() }
+// Close lets releases that are under way end, for a moment, and closes the driver's own files. It unmounts nothing; releases that
+// did not end are resumed at the next start.
+func (d *Driver) Close() error {
+	d.releases.finish(closeLimit)
+	return d.records.close()
+}
 
 func (d *Driver) target(name string) string { return path.Join(d.options.MountRoot, name) }
 

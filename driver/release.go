@@ -16,6 +16,9 @@ import (
 // releaseLimit bounds one try to write a pool out and give a hold back; the sweep tries again.
 const releaseLimit = 2 * time.Minute
 
+// closeLimit is how long the end of the process waits for releases under way.
+const closeLimit = 2 * time.Second
+
 // busyPause is between two tries to write out a pool on which an abandoned call is still going on.
 const busyPause = 250 * time.Millisecond
 
@@ -50,6 +53,26 @@ func (r *releases) pending(id string) bool {
 	defer r.mu.Unlock()
 	_, ok := r.waiting[id]
 	return ok
+}
+
+// finish cancels what lingers and waits for the rest, for a while at most.
+func (r *releases) finish(limit time.Duration) {
+	r.mu.Lock()
+	for _, going := range r.waiting {
+		going.stop()
+	}
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		r.group.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }
 
 // hasten ends the lingering of a release, and gives it out; nil when there is none.

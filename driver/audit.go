@@ -41,7 +41,7 @@ func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
 // auditUse waits for a Mount of the volume that may be under way: it has joined, and not counted its use yet.
 func (d *Driver) auditUse(ctx context.Context, directory holder.Directory, id string) {
 	if record, ok := d.records.byID(id); ok {
-		unlock, err := d.locks.lock(ctx, record.Name)
+		unlock, err := d.locks.Lock(ctx, record.Name)
 		if err != nil {
 			return
 		}

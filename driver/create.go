@@ -37,7 +37,7 @@ func (d *Driver) Create(ctx context.Context, name string, options map[string]str
 	if err := checkName(name); err != nil {
 		return err
 	}
-	unlock, err := d.locks.lock(ctx, name)
+	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/keylock"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -83,7 +84,7 @@ type Driver struct {
 	records  *records
 	holders  *holder.Keeper
 	uses     *reference.Counter
-	locks    keyLock
+	locks    keylock.Locks
 	releases releases
 	failures failures
 	// unfinished are the volumes with a recorded intent that is not carried out yet.

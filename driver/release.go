@@ -154,7 +154,7 @@ func (d *Driver) depart(ctx context.Context, record catalog.Record, going *depar
 	if going.err != nil {
 		return going.err
 	}
-	unlock, err := d.locks.lock(ctx, record.Name)
+	unlock, err := d.locks.Lock(ctx, record.Name)
 	if err != nil {
 		return nil // cancelled: the hold is kept, or somebody else gives it back
 	}

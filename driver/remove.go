@@ -14,7 +14,7 @@ import (
 
 // Remove forgets a volume, and does with its data what its class says (DESIGN D5). A volume in use is not removed.
 func (d *Driver) Remove(ctx context.Context, name string) (err error) {
-	unlock, err := d.locks.lock(ctx, name)
+	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
 	}

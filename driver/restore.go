@@ -35,7 +35,7 @@ func (d *Driver) rebind(ctx context.Context) {
 }
 
 func (d *Driver) rebindVolume(ctx context.Context, name string) error {
-	unlock, err := d.locks.lock(ctx, name)
+	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (d *Driver) complete(ctx context.Context) {
 }
 
 func (d *Driver) completeVolume(ctx context.Context, name string) error {
-	unlock, err := d.locks.lock(ctx, name)
+	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const settled = 2 * time.Minute
 // itself, and shows no error of an Unmount to anybody.
 func (d *Driver) Unmount(ctx context.Context, name, id string) (err error) {
 	defer d.explain(name, &err)
-	unlock, err := d.locks.lock(ctx, name)
+	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return d.dropLate(ctx, name, id)
 	}
@@ -129,7 +129,7 @@ func (d *Driver) inMemory(name string) bool {
 // sweepVolume brings one volume's mount in line with its uses: a target without any use is unmounted, and a use of an ended
 // engine that no container has is dropped first.
 func (d *Driver) sweepVolume(ctx context.Context, name string) error {
-	unlock, err := d.locks.lock(ctx, name)
+	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return err
 	}

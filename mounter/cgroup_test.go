@@ -10,17 +10,14 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/need"
 )
 
 // unifiedRoot is where this machine has cgroup v2, alone or beside v1.
 func unifiedRoot(t *testing.T) string {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("this test needs root")
-	}
+	need.Root(t)
 	linux := &Linux{proc: "/proc", plain: true}
 	_, unified, err := linux.cgroupRoots()
 	assert.NilError(t, err)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 
+	"github.com/homelab-storage/homelab-storage/integration/need"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -125,12 +126,7 @@ type fixture struct {
 // newFixture needs root; without it the test is skipped, or fails in CI.
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			tb.Fatal("this test needs root")
-		}
-		tb.Skip("this test needs root")
-	}
+	need.Root(tb)
 	f := &fixture{folder: os.Getenv(folderVariable)}
 	f.pool = mounter.Place{Side: mounter.Host, Path: filepath.Join(f.folder, "pool")}
 	log := logrus.New()

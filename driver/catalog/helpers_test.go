@@ -19,42 +19,23 @@ import (
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
-// doer runs work like mounter.Mounter.Do: on a goroutine that is abandoned when the context ends.
+// doer is the guard of calls that hang, with a gate that makes them hang.
 type doer struct {
-	mu   sync.Mutex
-	busy map[string]bool
-	gate chan struct{} // work waits for it when it is set
+	guard mounter.Guard
+	mu    sync.Mutex
+	gate  chan struct{} // work waits for it when it is set
 }
 
 func (d *doer) Do(ctx context.Context, key string, work func() error) error {
 	d.mu.Lock()
-	if d.busy == nil {
-		d.busy = map[string]bool{}
-	}
-	if d.busy[key] {
-		d.mu.Unlock()
-		return mounter.ErrBusy
-	}
-	d.busy[key] = true
 	gate := d.gate
 	d.mu.Unlock()
-	done := make(chan error, 1)
-	go func() {
+	return d.guard.Do(ctx, key, func() error {
 		if gate != nil {
 			<-gate
 		}
-		err := work()
-		d.mu.Lock()
-		delete(d.busy, key)
-		d.mu.Unlock()
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return mounter.ErrStuck
-	}
+		return work()
+	}, nil)
 }
 
 func quiet() *logrus.Entry {

@@ -53,9 +53,7 @@ type kernel struct {
 	// blind has the node see no heartbeat region.
 	blind bool
 	gate  chan struct{} // work waits for it when it is set
-
-	mu   sync.Mutex
-	busy map[string]bool
+	guard mounter.Guard
 }
 
 func (k *kernel) BootID() string { return k.boot }
@@ -68,33 +66,12 @@ func (k *kernel) Cluster(context.Context, string) (mounter.Cluster, error) {
 }
 
 func (k *kernel) Do(ctx context.Context, key string, work func() error) error {
-	k.mu.Lock()
-	if k.busy[key] {
-		k.mu.Unlock()
-		return mounter.ErrBusy
-	}
-	if k.busy == nil {
-		k.busy = map[string]bool{}
-	}
-	k.busy[key] = true
-	k.mu.Unlock()
-	done := make(chan error, 1)
-	go func() {
+	return k.guard.Do(ctx, key, func() error {
 		if k.gate != nil {
 			<-k.gate
 		}
-		err := work()
-		k.mu.Lock()
-		delete(k.busy, key)
-		k.mu.Unlock()
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return mounter.ErrStuck
-	}
+		return work()
+	}, nil)
 }
 
 // lab is one pool and the nodes that share it.

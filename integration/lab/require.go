@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/homelab-storage/homelab-storage/integration/need"
 )
 
 // tools are the commands that the lab runs on the host, and the Debian packages that have them.
@@ -48,12 +50,5 @@ func Check() error {
 // Require skips the test where no lab can run; in CI (CI=true) it fails it instead.
 func Require(tb testing.TB) {
 	tb.Helper()
-	err := Check()
-	switch {
-	case err == nil:
-	case os.Getenv("CI") == "true":
-		tb.Fatalf("no test may be skipped in CI: %v", err)
-	default:
-		tb.Skip(err)
-	}
+	need.NoError(tb, Check())
 }

@@ -7,7 +7,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/homelab-storage/homelab-storage/driver/backend/internal/keylock"
+	"github.com/homelab-storage/homelab-storage/internal/keylock"
 )
 
 func TestOneHolderPerKey(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package keylock is a lock per key that is waited for under a context: one mount in flight per server, one bring-up per
-// pool. A key that nobody holds or waits for takes no memory.
+// Package keylock is a lock per key that is waited for under a context: one call at a time for a volume, one mount in flight
+// per server. Keys never wait for each other; a key that nobody holds or waits for takes no memory.
 package keylock
 
 import (
@@ -29,7 +29,7 @@ func (l *Locks) Lock(ctx context.Context, key string) (unlock func(), err error)
 		}, nil
 	case <-ctx.Done():
 		l.leave(key, own)
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 }
 

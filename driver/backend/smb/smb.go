@@ -17,9 +17,9 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
-	"github.com/homelab-storage/homelab-storage/internal/keylock"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/keylock"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 

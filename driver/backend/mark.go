@@ -12,54 +12,26 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
-// mark is the text of a mark. The folder's name is a hash, so the mark says for a person which directory it stands for.
-type mark struct {
+// Mark is what the pool knows of one volume's directory. Its folder's name is a hash, so that it says for a person which directory
+// it stands for.
+type Mark struct {
 	Version int    `json:"version"`
 	Volume  string `json:"volume"`
 	Subdir  string `json:"subdir"`
 	Adopted bool   `json:"adopted,omitempty"` // the directory was there before the volume
+	// Identity is the directory's, see durable.Identity; empty until it is made, and where directories have none.
+	Identity string `json:"identity,omitempty"`
 }
+
+const markVersion = 1
 
 // maxMark bounds what is read of a mark, in bytes.
 const maxMark = 8 << 10
 
 // WriteMark records, beside the holder record of a directory, that a volume made or adopted it (DESIGN D4). private is the
-// pool's private folder, which must be there. It is durable when it returns; writing it again is success.
-func WriteMark(private, subdir, volumeID string, options ...durable.Option) error {
-	return writeMark(private, mark{Version: 1, Volume: volumeID, Subdir: subdir}, options)
-}
-
-// WriteAdoptedMark is WriteMark for a directory that was there before the volume.
-func WriteAdoptedMark(private, subdir, volumeID string, options ...durable.Option) error {
-	return writeMark(private, mark{Version: 1, Volume: volumeID, Subdir: subdir, Adopted: true}, options)
-}
-
-// ReadMark says whether a volume has its mark on a directory, and whether it adopted the directory.
-func ReadMark(private, subdir, volumeID string, options ...durable.Option) (has, adopted bool, err error) {
-	name, err := markName(subdir, volumeID)
-	if err != nil {
-		return false, false, err
-	}
-	dir, err := durable.Open(private, options...)
-	if err != nil {
-		return false, false, err
-	}
-	defer dir.Close() //nolint:errcheck // nothing was written through it
-	text, err := dir.Read(name, maxMark)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, false, nil
-	}
-	if err != nil {
-		return false, false, err
-	}
-	var read mark
-	if err := json.Unmarshal(text, &read); err != nil {
-		return false, false, fmt.Errorf("the mark of volume %s on %s cannot be read: %w", volumeID, subdir, err)
-	}
-	return true, read.Adopted, nil
-}
-
-func writeMark(private string, made mark, options []durable.Option) error {
+// pool's private folder, which must be there. It is durable when it returns; writing the same again is success.
+func WriteMark(private string, made Mark, options ...durable.Option) error {
+	made.Version = markVersion
 	name, err := markName(made.Subdir, made.Volume)
 	if err != nil {
 		return err
@@ -79,18 +51,28 @@ func writeMark(private string, made mark, options []durable.Option) error {
 	return dir.Write(name, append(text, '\n'))
 }
 
-// HasMark says whether a volume has its mark on a directory.
-func HasMark(private, subdir, volumeID string, options ...durable.Option) (bool, error) {
+// ReadMark gives a volume's mark on a directory; has says whether there is one.
+func ReadMark(private, subdir, volumeID string, options ...durable.Option) (read Mark, has bool, err error) {
 	name, err := markName(subdir, volumeID)
 	if err != nil {
-		return false, err
+		return Mark{}, false, err
 	}
 	dir, err := durable.Open(private, options...)
 	if err != nil {
-		return false, err
+		return Mark{}, false, err
 	}
-	has, err := dir.Exists(name)
-	return has, errors.Join(err, dir.Close())
+	defer dir.Close() //nolint:errcheck // nothing was written through it
+	text, err := dir.Read(name, maxMark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Mark{}, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &read)
+	}
+	if err != nil {
+		return Mark{}, false, fmt.Errorf("the mark of volume %s on %s cannot be read: %w", volumeID, subdir, err)
+	}
+	return read, true, nil
 }
 
 // RemoveMark takes a volume's mark away. One that is gone is success.

@@ -12,15 +12,15 @@ import (
 
 func TestMark(t *testing.T) {
 	private := t.TempDir()
-	has, err := backend.HasMark(private, "media/radarr", "id1")
+	_, has, err := backend.ReadMark(private, "media/radarr", "id1")
 	assert.NilError(t, err)
 	assert.Assert(t, !has)
-	assert.NilError(t, backend.WriteMark(private, "media/radarr", "id1"))
-	assert.NilError(t, backend.WriteMark(private, "media/radarr", "id1"))
-	has, err = backend.HasMark(private, "media/radarr", "id1")
+	assert.NilError(t, backend.WriteMark(private, backend.Mark{Volume: "id1", Subdir: "media/radarr"}))
+	assert.NilError(t, backend.WriteMark(private, backend.Mark{Volume: "id1", Subdir: "media/radarr"}))
+	_, has, err = backend.ReadMark(private, "media/radarr", "id1")
 	assert.NilError(t, err)
 	assert.Assert(t, has)
-	has, err = backend.HasMark(private, "media/radarr", "id2")
+	_, has, err = backend.ReadMark(private, "media/radarr", "id2")
 	assert.NilError(t, err)
 	assert.Assert(t, !has, "another volume's mark is none")
 	file := filepath.Join(private, "holders", backend.DirectoryKey("media/radarr"), "mark-id1")
@@ -36,10 +36,10 @@ func TestMark(t *testing.T) {
 func TestMarkRefuses(t *testing.T) {
 	private := t.TempDir()
 	for _, id := range []string{"", ".", "..", "../../x", "a/b"} {
-		assert.ErrorContains(t, backend.WriteMark(private, "radarr", id), "cannot name a mark")
+		assert.ErrorContains(t, backend.WriteMark(private, backend.Mark{Volume: id, Subdir: "radarr"}), "cannot name a mark")
 	}
 	missing := filepath.Join(private, "away")
-	assert.ErrorIs(t, backend.WriteMark(missing, "radarr", "id"), os.ErrNotExist)
+	assert.ErrorIs(t, backend.WriteMark(missing, backend.Mark{Volume: "id", Subdir: "radarr"}), os.ErrNotExist)
 	_, err := os.Stat(missing)
 	assert.ErrorIs(t, err, os.ErrNotExist, "a pool that is away is not replaced by a folder")
 }

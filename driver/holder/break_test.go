@@ -83,7 +83,7 @@ func TestListAndForget(t *testing.T) {
 	assert.Equal(t, records[0].Subdir, "radarr")
 
 	free := filepath.Join(l.pool.Private, backend.HoldersFolder, backend.DirectoryKey("free"))
-	assert.NilError(t, backend.WriteMark(l.pool.Private, "free", vol1))
+	assert.NilError(t, backend.WriteMark(l.pool.Private, backend.Mark{Volume: vol1, Subdir: "free"}))
 	assert.NilError(t, a.Forget(t.Context(), l.directory("free")))
 	_, err = os.Stat(free)
 	assert.NilError(t, err, "a marked directory is not forgotten")

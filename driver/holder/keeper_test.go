@@ -250,7 +250,7 @@ func TestFsyncsOfAJoin(t *testing.T) {
 	}
 	a := l.node(1, "boot-a", func(o *holder.Options) { o.Shared, o.Local = count(&pool), count(&disk) })
 	assert.NilError(t, a.PublishNode(t.Context(), l.pool))
-	assert.NilError(t, backend.WriteMark(l.pool.Private, "radarr", vol1))
+	assert.NilError(t, backend.WriteMark(l.pool.Private, backend.Mark{Volume: vol1, Subdir: "radarr"}))
 	pool, disk = 0, 0
 	l.join(a, "radarr", holder.Exclusive, vol1)
 	assert.Equal(t, pool, 1, "a join")

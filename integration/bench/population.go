@@ -163,7 +163,7 @@ func (d *daemon) copyOf(ctx context.Context, shelf *catalog.Catalog, pattern cat
 		return err
 	}
 	private := filepath.Join(d.pool(), backend.PrivateFolder)
-	if err := backend.WriteMark(private, record.Location.Subdir, record.ID, durable.Volatile()); err != nil {
+	if err := backend.WriteMark(private, backend.Mark{Volume: record.ID, Subdir: record.Location.Subdir}, durable.Volatile()); err != nil {
 		return err
 	}
 	_, err := shelf.Put(ctx, record)

@@ -51,11 +51,11 @@ func (b *Backend) free(ctx context.Context, pool proven, volume backend.Volume) 
 
 func (b *Backend) remove(root *os.Root, pool proven, volume backend.Volume) error {
 	location := volume.Location
-	marked, adopted, err := backend.ReadMark(pool.private(), location.Subdir, volume.ID, b.durable...)
+	mark, marked, err := backend.ReadMark(pool.private(), location.Subdir, volume.ID, b.durable...)
 	if err != nil {
 		return err
 	}
-	if marked && !adopted && !location.Adopted {
+	if marked && !mark.Adopted && !location.Adopted {
 		if err := b.discard(root, pool, volume); err != nil {
 			return err
 		}

@@ -144,7 +144,16 @@ func (b *Backend) TrashRestore(ctx context.Context, id string, volume backend.Vo
 	if err != nil {
 		return err
 	}
-	err = b.work(ctx, pool, "trash", func(root *os.Root) error { return restore(ctx, root, id, volume) })
+	err = b.work(ctx, pool, "trash", func(root *os.Root) error {
+		if err := restore(ctx, root, id, volume); err != nil {
+			return err
+		}
+		mark, has, err := backend.ReadMark(pool.private(), volume.Location.Subdir, volume.ID, b.durable...)
+		if err != nil || !has {
+			return err
+		}
+		return b.recognise(root, pool.private(), mark) // the restored directory took the place of the one just made
+	})
 	if err != nil {
 		return b.explain(pool, volume, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -11,11 +12,15 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
 // errMark says that a directory has no mark of the volume.
 var errMark = errors.New("the directory has no mark of the volume")
+
+// errReplaced says that an empty directory took the place of the volume's.
+var errReplaced = errors.New("the directory is another one, and empty")
 
 // open proves the pool of a recorded volume. Records are hostile input: what they say is checked again.
 func (b *Backend) open(ctx context.Context, volume backend.Volume, want wanted) (proven, error) {
@@ -78,21 +83,39 @@ func (b *Backend) create(root *os.Root, private string, volume backend.Volume) (
 	if err != nil {
 		return false, err
 	}
-	marked, adopted, err := backend.ReadMark(private, location.Subdir, volume.ID, b.durable...)
+	mark, marked, err := backend.ReadMark(private, location.Subdir, volume.ID, b.durable...)
+	if err != nil {
+		return false, err
+	}
+	if !marked {
+		mark = backend.Mark{Volume: volume.ID, Subdir: location.Subdir, Adopted: exists}
+	}
 	switch {
-	case err != nil:
-		return false, err
-	case exists && marked && adopted:
-		return true, nil
-	case exists && !marked:
-		return true, backend.WriteAdoptedMark(private, location.Subdir, volume.ID, b.durable...)
-	case exists:
-		return false, finish(root, location)
+	case exists && marked && !mark.Adopted:
+		err = finish(root, location)
+	case !exists:
+		mark.Adopted = false
+		if err = backend.WriteMark(private, mark, b.durable...); err == nil {
+			err = directory.Make(root, location.Subdir, owner(location))
+		}
 	}
-	if err := backend.WriteMark(private, location.Subdir, volume.ID, b.durable...); err != nil {
+	if err != nil {
 		return false, err
 	}
-	return false, directory.Make(root, location.Subdir, owner(location))
+	return mark.Adopted, b.recognise(root, private, mark)
+}
+
+// recognise keeps the identity of a volume's directory in its mark, so that another one in its place is noticed.
+func (b *Backend) recognise(root *os.Root, private string, mark backend.Mark) error {
+	dir, err := directory.Open(root, mark.Subdir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	if mark.Identity, err = durable.Identity(dir); err != nil {
+		return err
+	}
+	return backend.WriteMark(private, mark, b.durable...)
 }
 
 // finish gives a directory of an interrupted Create its owner. It is not repeated for one that was complete, or has been
@@ -133,24 +156,53 @@ func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Sta
 		staged.ReadOnly, staged.Mask = true, []string{backend.PrivateFolder}
 		return staged, nil
 	}
-	err = b.work(ctx, pool, volume.Location.Subdir, func(root *os.Root) error {
-		dir, err := directory.Open(root, volume.Location.Subdir)
-		if err != nil {
-			return err
-		}
-		if err := dir.Close(); err != nil {
-			return err
-		}
-		has, err := backend.HasMark(pool.private(), volume.Location.Subdir, volume.ID)
-		if err == nil && !has {
-			return errMark
-		}
-		return err
-	})
+	err = b.work(ctx, pool, volume.Location.Subdir, func(root *os.Root) error { return own(root, pool.private(), volume) })
 	if err != nil {
 		return backend.Staged{}, b.explain(pool, volume, err)
 	}
 	return staged, nil
+}
+
+// own proves that a directory is the volume's: it is marked, and it is the one that was marked. One with data that took its place
+// was put there by somebody, as from a backup; an empty one was not, and an application would begin anew in it.
+func own(root *os.Root, private string, volume backend.Volume) error {
+	dir, err := directory.Open(root, volume.Location.Subdir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	mark, has, err := backend.ReadMark(private, volume.Location.Subdir, volume.ID)
+	switch {
+	case err != nil:
+		return err
+	case !has:
+		return errMark
+	case mark.Identity == "":
+		return nil
+	}
+	identity, err := durable.Identity(dir)
+	if err != nil || identity == mark.Identity {
+		return err
+	}
+	empty, err := isEmpty(dir)
+	if empty {
+		return errReplaced
+	}
+	return err
+}
+
+// isEmpty looks at one entry of a directory that may be large.
+func isEmpty(dir *os.Root) (bool, error) {
+	file, err := dir.Open(".")
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = file.Close() }()
+	_, err = file.ReadDir(1)
+	if errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	return false, err
 }
 
 // explain says what is wrong with a volume's directory.
@@ -164,6 +216,10 @@ func (b *Backend) explain(pool proven, volume backend.Volume, err error) error {
 		return &backend.Failure{Err: err, Text: fmt.Sprintf(
 			"the directory %s on pool %s is not marked as the one of volume %s: it was put there after the volume's own went away. If it is the right data, remove the volume (the directory stays) and create it again with subdir=%s",
 			full, pool.Name, volume.Name, volume.Location.Subdir)}
+	case errors.Is(err, errReplaced):
+		return &backend.Failure{Err: err, Text: fmt.Sprintf(
+			"the directory %s of volume %s on pool %s was replaced by an empty one: bring its data back into it (docker homelab trash ls, or a backup); if an empty volume is meant, remove the volume (docker volume rm %s) and create it again",
+			full, volume.Name, pool.Name, volume.Name)}
 	case errors.Is(err, fs.ErrNotExist):
 		return &backend.Failure{Err: err, Text: fmt.Sprintf(
 			"the directory %s of volume %s does not exist on pool %s: bring it back (docker homelab trash ls, or a backup), or remove the volume (docker volume rm %s) and create it again",

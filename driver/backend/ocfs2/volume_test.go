@@ -2,6 +2,7 @@ package ocfs2_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,6 +62,29 @@ func TestAdoptedDirectoryIsLeftAlone(t *testing.T) {
 	trash, err := b.backend.TrashList(t.Context(), "media-apps")
 	assert.NilError(t, err)
 	assert.Equal(t, len(trash), 0)
+}
+
+// An empty directory in the place of the volume's is no volume; one with data was put there by somebody.
+func TestReplacedDirectory(t *testing.T) {
+	for _, adopted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("adopted %v", adopted), func(t *testing.T) {
+			b := mountedBench(t)
+			if adopted {
+				assert.NilError(t, os.Mkdir(b.path("radarr"), 0o770))
+			}
+			v := create(t, b, volume("radarr", "radarr"))
+			assert.Equal(t, v.Location.Adopted, adopted)
+			_, err := b.backend.Stage(t.Context(), v)
+			assert.NilError(t, err, "an empty volume is no other directory")
+			assert.NilError(t, os.Rename(b.path("radarr"), b.path("elsewhere")))
+			assert.NilError(t, os.Mkdir(b.path("radarr"), 0o770))
+			_, err = b.backend.Stage(t.Context(), v)
+			assert.ErrorContains(t, err, "of volume radarr on pool media-apps was replaced by an empty one: bring its data back into it")
+			assert.NilError(t, os.WriteFile(b.path("radarr/radarr.db"), []byte("from a backup"), 0o600))
+			_, err = b.backend.Stage(t.Context(), v)
+			assert.NilError(t, err)
+		})
+	}
 }
 
 func TestWholePool(t *testing.T) {

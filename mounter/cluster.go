@@ -21,8 +21,8 @@ const clusterFolder = "/sys/kernel/config/cluster"
 // maxAttribute is the size of a configfs or debugfs page.
 const maxAttribute = 4096
 
-// Cluster reads configfs on the host, and the live nodes of the pool's own heartbeat region from debugfs, which is mounted
-// for the moment and nowhere visible. A node without a cluster has the zero Cluster.
+// Cluster reads configfs on the host, and the state of the pool's own heartbeat region from debugfs, which is mounted for
+// the moment and nowhere visible. A node without a cluster has the zero Cluster.
 func (l *Linux) Cluster(ctx context.Context, poolUUID string) (Cluster, error) {
 	var cluster Cluster
 	err := l.guard.Do(ctx, "cluster", func() error {
@@ -33,7 +33,7 @@ func (l *Linux) Cluster(ctx context.Context, poolUUID string) (Cluster, error) {
 		if err != nil || !cluster.Region {
 			return err
 		}
-		cluster.Live = l.liveNodes(poolUUID)
+		l.readRegion(&cluster, poolUUID)
 		return nil
 	}, nil)
 	if err != nil {
@@ -101,28 +101,51 @@ func (c *Cluster) readNodes(folder string) error {
 	return nil
 }
 
-// liveNodes is nil when debugfs does not tell: unknown is not the same as nobody.
-func (l *Linux) liveNodes(poolUUID string) []int {
+// readRegion adds what debugfs tells of a region. What it does not tell stays unknown, which is not the same as nobody.
+func (l *Linux) readRegion(cluster *Cluster, poolUUID string) {
+	log := l.log.WithField("pool_uuid", poolUUID)
 	tree, err := l.calls.fileSystem("debugfs", nil, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
-		l.log.WithError(err).WithField("pool_uuid", poolUUID).Warn("debugfs cannot be read: live nodes are unknown")
-		return nil
+		log.WithError(err).Warn("debugfs cannot be read: live nodes and the heartbeat's age are unknown")
+		return
 	}
 	defer func() { _ = tree.Close() }()
-	// The region's own file; o2hb/livenodes is about all regions together (fs/ocfs2/cluster/heartbeat.c).
+	// The region's own folder; o2hb/livenodes is about all regions together (fs/ocfs2/cluster/heartbeat.c).
+	folder := "o2hb/" + poolUUID
+	live, err := l.attribute(number(tree), folder+"/livenodes")
+	if err != nil {
+		log.WithError(err).Warn("the heartbeat region is not in debugfs: live nodes are unknown")
+	}
+	cluster.Live = readLive(live)
+	// It counts from the last own heartbeat that reached the disk, or is 0 before the first one.
+	elapsed, err := l.attribute(number(tree), folder+"/elapsed_time_in_ms")
+	if err != nil {
+		log.WithError(err).Warn("the heartbeat's age is not in debugfs: a disk that hangs is noticed late")
+	}
+	cluster.Silent = readElapsed(elapsed)
+}
+
+// attribute reads a small file below an open folder.
+func (l *Linux) attribute(folder int, name string) (string, error) {
 	file, err := l.calls.open("openat", func() (int, error) {
-		return unix.Openat(number(tree), "o2hb/"+poolUUID+"/livenodes", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return unix.Openat(folder, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		l.log.WithError(err).WithField("pool_uuid", poolUUID).Warn("the heartbeat region is not in debugfs: live nodes are unknown")
-		return nil
+		return "", err
 	}
 	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxAttribute))
-	if err != nil {
-		return nil
+	return string(text), err
+}
+
+// readElapsed parses "1234\n", milliseconds; 0 when the text is anything else.
+func readElapsed(text string) time.Duration {
+	line, complete := strings.CutSuffix(text, "\n")
+	elapsed, err := strconv.ParseUint(line, 10, 31)
+	if err != nil || !complete {
+		return 0
 	}
-	return readLive(string(text))
+	return time.Duration(elapsed) * time.Millisecond
 }
 
 // readLive parses "0 1 2 \n"; nil when the text is anything else.

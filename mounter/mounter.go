@@ -118,6 +118,8 @@ type Cluster struct {
 	Region bool
 	// Live lists the node numbers that are live in the region; it is nil when unknown.
 	Live []int
+	// Silent is how long ago this node's heartbeat last reached the region's disk; it is 0 when unknown.
+	Silent time.Duration
 }
 
 // Mounter is what the driver and its backends ask of the kernel and of the host.

@@ -126,6 +126,14 @@ func TestReadLive(t *testing.T) {
 	}
 }
 
+func TestReadElapsed(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"1234\n": 1234 * time.Millisecond, "0\n": 0, "": 0, "1234": 0, "x\n": 0, "-1\n": 0, "99999999999\n": 0,
+	} {
+		assert.Equal(t, readElapsed(text), want, "%q", text)
+	}
+}
+
 func TestClusterFromConfigfs(t *testing.T) {
 	const uuid = "0123456789ABCDEF0123456789ABCDEF"
 	root := t.TempDir()

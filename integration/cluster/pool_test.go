@@ -71,6 +71,19 @@ func (s *site) poolRefusals() []refusal {
 			},
 			remove: func(t *testing.T) { assert.NilError(t, nas.Continue(t.Context())) },
 		},
+		{
+			name: "pool-iscsi-silent",
+			cause: func(t *testing.T) {
+				// A volume in use is mounted a second time from memory: only the heartbeat tells that its disk is away.
+				s.ok(t, strings.Replace(run("kept"), "docker run", "docker run --detach --name keeper", 1)+" sleep infinity")
+				assert.NilError(t, nas.Hang(t.Context()))
+				s.ok(t, "sleep 12")
+			},
+			remove: func(t *testing.T) {
+				assert.NilError(t, nas.Continue(t.Context()))
+				s.ok(t, "docker rm --force keeper")
+			},
+		},
 	}
 }
 

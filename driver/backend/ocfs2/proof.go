@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
@@ -16,6 +17,12 @@ import (
 
 // magic is OCFS2_SUPER_MAGIC (linux/magic.h).
 const magic = 0x7461636f
+
+// heartbeat is how often the o2cb stack writes its heartbeat (fs/ocfs2/cluster/heartbeat.h, O2HB_REGION_TIMEOUT_MS).
+const heartbeat = 2 * time.Second
+
+// silence is how long a disk may keep a heartbeat waiting: longer than a busy disk or a NAS's hiccup.
+const silence = 4 * heartbeat
 
 // wanted is what a proof may do and must find.
 type wanted struct {
@@ -151,7 +158,20 @@ func (b *Backend) proveCluster(ctx context.Context, found *proven, mount mounter
 	if !cluster.Region {
 		return fail(found.Pool, "it is mounted at %s, but its heartbeat does not run on this node; stop its containers, umount %s, restart the cluster (systemctl restart o2cb) and mount it again", found.Path, found.Path)
 	}
+	if cluster.Silent > silence {
+		return hung(found.Pool, cluster)
+	}
 	return nil
+}
+
+// hung says that the disk does not answer. What the kernel has in memory would still be mounted, and a container would hang
+// on the first thing that it has not.
+func hung(pool settings.Pool, cluster mounter.Cluster) error {
+	// fs/ocfs2/cluster/heartbeat.c, O2HB_MAX_WRITE_TIMEOUT_MS; when every node has lost the disk, they agree to wait.
+	reset := time.Duration(cluster.DeadThreshold-1) * heartbeat
+	return fail(pool, "its disk has not answered since %s (this node's last heartbeat on it); see that the NAS runs and that this node reaches it. "+
+		"Everything goes on by itself when the disk is back; a node that alone has lost it resets itself after %.0f s",
+		time.Now().Add(-cluster.Silent).UTC().Format(time.RFC3339), reset.Seconds())
 }
 
 // fail is a sentence about a pool; what it names must be repaired, after which the pool is well by itself.
@@ -171,7 +191,7 @@ func (b *Backend) slow(pool settings.Pool, err error) error {
 	case (errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)) && errors.As(err, &stuck):
 		return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf(
 			"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
-			pool.Name, pool.Path, stuck.Since.UTC().Format("2006-01-02T15:04:05Z"))}
+			pool.Name, pool.Path, stuck.Since.UTC().Format(time.RFC3339))}
 	}
 	return &backend.Failure{Err: err, Text: fmt.Sprintf("pool %s (%s): %v", pool.Name, pool.Path, err)}
 }

@@ -1,0 +1,85 @@
+package ocfs2_test
+
+import (
+	"io/fs"
+	"os"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+func TestTrash(t *testing.T) {
+	b := mountedBench(t)
+	v := create(t, b, volume("radarr", "apps/radarr"))
+	assert.NilError(t, os.WriteFile(b.path("apps/radarr/db"), []byte("rows"), 0o600))
+	for range 2 {
+		assert.NilError(t, b.backend.Remove(t.Context(), v))
+	}
+	_, err := os.Stat(b.path("apps/radarr"))
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	trash, err := b.backend.TrashList(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	assert.DeepEqual(t, trash, []backend.TrashEntry{{ID: "20260301T120000Z-radarr", Pool: "media-apps", Volume: "radarr", Subdir: "apps/radarr", Removed: b.now}})
+
+	again := volume("radarr", "apps/radarr")
+	again.ID = id2
+	again = create(t, b, again)
+	for range 2 {
+		assert.NilError(t, b.backend.TrashRestore(t.Context(), trash[0].ID, again))
+	}
+	text, err := os.ReadFile(b.path("apps/radarr/db"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "rows")
+	_, err = b.backend.Stage(t.Context(), again)
+	assert.NilError(t, err)
+	trash, err = b.backend.TrashList(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	assert.Equal(t, len(trash), 0)
+
+	assert.NilError(t, b.backend.Remove(t.Context(), again))
+	count, err := b.backend.TrashEmpty(t.Context(), "media-apps", "", b.now.Add(-time.Hour))
+	assert.NilError(t, err)
+	assert.Equal(t, count, 0)
+	count, err = b.backend.TrashEmpty(t.Context(), "media-apps", "", b.now.Add(time.Hour))
+	assert.NilError(t, err)
+	assert.Equal(t, count, 1)
+	entries, err := os.ReadDir(b.path(".homelab-storage/trash"))
+	assert.NilError(t, err)
+	assert.Equal(t, len(entries), 0)
+	_, err = b.backend.TrashEmpty(t.Context(), "media-apps", "../catalog", b.now)
+	assert.ErrorContains(t, err, "is no entry of the trash")
+}
+
+func TestTrashRestoreOverwritesNothing(t *testing.T) {
+	b := mountedBench(t)
+	v := create(t, b, volume("radarr", "radarr"))
+	assert.NilError(t, b.backend.Remove(t.Context(), v))
+	again := volume("radarr", "radarr")
+	again.ID = id2
+	again = create(t, b, again)
+	assert.ErrorContains(t, b.backend.TrashRestore(t.Context(), "20260301T120000Z-other", again), "there is no entry")
+	assert.NilError(t, os.WriteFile(b.path("radarr/new"), nil, 0o600))
+	err := b.backend.TrashRestore(t.Context(), "20260301T120000Z-radarr", again)
+	assert.ErrorContains(t, err, "is not empty")
+	_, err = os.Stat(b.path("radarr/new"))
+	assert.NilError(t, err)
+}
+
+func TestRemoveRefusesMountsAndOthersDirectories(t *testing.T) {
+	b := mountedBench(t)
+	v := create(t, b, volume("radarr", "radarr"))
+	b.kernel.MountHost(poolPath+"/radarr/disk", mountertest.FileSystem{Type: "ext4", Source: "/dev/sdz"})
+	assert.ErrorContains(t, b.backend.Remove(t.Context(), v), "/dev/sdz is mounted at "+poolPath+"/radarr/disk")
+	b.kernel.UnmountHost(poolPath + "/radarr/disk")
+	second := volume("second", "radarr")
+	second.ID = id2
+	second = create(t, b, second)
+	assert.Assert(t, second.Location.Adopted)
+	assert.ErrorContains(t, b.backend.Remove(t.Context(), v), id2)
+	assert.NilError(t, b.backend.Remove(t.Context(), second))
+	assert.NilError(t, b.backend.Remove(t.Context(), v))
+}

@@ -37,6 +37,8 @@ func (d *Driver) Create(ctx context.Context, name string, options map[string]str
 	if err := checkName(name); err != nil {
 		return err
 	}
+	ctx, cancel := working(ctx)
+	defer cancel()
 	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)

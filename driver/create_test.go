@@ -1,11 +1,13 @@
 package driver_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -168,4 +170,18 @@ func TestFailedCreateLeavesNoPassword(t *testing.T) {
 		assert.Assert(t, !strings.Contains(entry.Name(), "volume-"), "%s is left", path)
 		return err
 	}))
+}
+
+// The way back is part of a call's time: the engine's client gives up soon after it.
+func TestFailedCreateAnswersInTimeWithItsWayBack(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "other", nil)
+	b.pool.hang.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	assert.ErrorContains(t, b.driver.Create(ctx, "vol", nil), "the pool does not answer")
+	assert.NilError(t, ctx.Err(), "answered too late")
+	b.start(t)
+	_, err := b.driver.Get(t.Context(), "vol")
+	assert.ErrorIs(t, err, driver.ErrNotFound)
 }

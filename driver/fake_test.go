@@ -126,8 +126,10 @@ type pool struct {
 	failRemove atomic.Bool
 	// refuseRemove makes a Remove refuse, as of a directory that another volume has too.
 	refuseRemove atomic.Bool
-	mu           sync.Mutex
-	trash        []string
+	// hang makes a Create wait until its time is over.
+	hang  atomic.Bool
+	mu    sync.Mutex
+	trash []string
 }
 
 var errAway = fmt.Errorf("pool media-apps is not mounted: %w", backend.ErrUnavailable)
@@ -147,10 +149,14 @@ func (p *pool) folder(volume backend.Volume) string {
 	return filepath.Join(p.kernel.HostPath(poolPath), volume.Location.Subdir)
 }
 
-func (p *pool) Create(_ context.Context, volume backend.Volume, own bool) (backend.Location, error) {
+func (p *pool) Create(ctx context.Context, volume backend.Volume, own bool) (backend.Location, error) {
 	location := volume.Location
 	if p.away.Load() {
 		return location, errAway
+	}
+	if p.hang.Load() {
+		<-ctx.Done()
+		return location, fmt.Errorf("the pool does not answer: %w", ctx.Err())
 	}
 	err := os.Mkdir(p.folder(volume), 0o770)
 	location.Adopted = errors.Is(err, os.ErrExist) && !own

@@ -17,6 +17,8 @@ import (
 // Mount proves a volume's storage, takes the hold on its directory, and binds it at its target, which is returned. It counts
 // one use of the caller's id. Whatever fails, the steps before it are undone.
 func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (target string, err error) {
+	ctx, cancel := working(ctx)
+	defer cancel()
 	unlock, err := d.locks.Lock(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)

@@ -8,9 +8,19 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
-// undoLimit bounds the way back of a failed call: its own deadline may be over already, after 25 s, and the engine's client
-// gives up after 30 s, without having seen what is wrong.
+// undoLimit bounds the way back of a failed call.
 const undoLimit = 3 * time.Second
+
+// working gives the steps of a call that may have to be taken back the call's time less what the way back takes, so that both
+// end by the call's deadline (DESIGN D10): the engine's client gives up soon after it, without having seen what is wrong. Of a
+// call in a hurry the way back keeps half.
+func working(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(undoLimit, time.Until(deadline)/2)))
+}
 
 // undo takes back the steps of a call that failed, in reverse order. Use: `defer steps.fail(ctx, &err)`.
 type undo struct{ steps []func(context.Context) error }

@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"golang.org/x/sync/errgroup"
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/integration/lab"
@@ -31,6 +32,13 @@ var build = sync.OnceValues(func() (string, error) {
 // newSite starts a lab with one machine, makes its file systems and installs the plugin.
 func newSite(t *testing.T, options lab.Options) *site {
 	t.Helper()
+	options.Nodes = 1
+	return newSites(t, options)[0]
+}
+
+// newSites starts a lab, makes its file systems and installs the plugin on every machine.
+func newSites(t *testing.T, options lab.Options) []*site {
+	t.Helper()
 	options.Password = password
 	options.LUNs = []lab.LUN{lab.MediaApps, lab.AppData}
 	var plugin string
@@ -39,18 +47,38 @@ func newSite(t *testing.T, options lab.Options) *site {
 		plugin, err = build()
 		assert.NilError(t, err)
 	})
-	s := &site{uuids: map[string]string{}}
-	leavesNothing(t, s)
-	step(t, "start the lab", func() { s.lab = lab.ForTest(t, options) })
-	s.node = s.lab.Node(1)
-	step(t, "format the pools", func() {
-		for _, lun := range options.LUNs {
-			s.format(t, lun.Name)
+	sites := make([]*site, options.Nodes)
+	uuids := map[string]string{}
+	for at := range sites {
+		sites[at] = &site{uuids: uuids, threshold: threshold}
+	}
+	leavesNothing(t, sites[0])
+	step(t, "start the lab", func() {
+		started := lab.ForTest(t, options)
+		for at := range sites {
+			sites[at].lab, sites[at].node = started, started.Node(at+1)
 		}
 	})
-	s.healed(t)
-	step(t, "install the plugin", func() { s.install(t, plugin) })
-	return s
+	step(t, "format the pools", func() {
+		for _, lun := range options.LUNs {
+			sites[0].format(t, lun.Name)
+		}
+	})
+	heal(t, sites...)
+	step(t, "install the plugin", func() {
+		each(t, sites, func(s *site) error { return s.install(t.Context(), plugin) })
+	})
+	return sites
+}
+
+// each does something on every machine at once.
+func each(t *testing.T, sites []*site, do func(s *site) error) {
+	t.Helper()
+	var group errgroup.Group
+	for _, s := range sites {
+		group.Go(func() error { return do(s) })
+	}
+	assert.NilError(t, group.Wait())
 }
 
 // format makes a LUN's file system and forgets the LUN again: finding it is the plugin's work.
@@ -65,34 +93,43 @@ func (s *site) format(t *testing.T, lun string) {
 }
 
 // install does what the README says to someone with a pool.
-func (s *site) install(t *testing.T, plugin string) {
-	t.Helper()
-	ctx := t.Context()
-	assert.NilError(t, s.node.Copy(ctx, filepath.Join(plugin, "config.json"), "/root/plugin/config.json", 0o644))
-	assert.NilError(t, s.node.Copy(ctx, filepath.Join(plugin, "rootfs", driver), "/root/plugin/rootfs/"+driver, 0o755))
-	nas := s.lab.NAS()
-	s.ok(t, strings.Join([]string{
-		"docker plugin create homelab-storage /root/plugin",
-		"docker plugin set homelab-storage POOL_NAME=media-apps POOL_DEVICE=UUID=" + s.uuids["media-apps"] + " POOL_PATH=" + poolPath +
-			" ISCSI_PORTAL=" + nas.Portal() + " ISCSI_TARGET=" + nas.Target("media-apps") + " INSTALL_CLI=true",
-		"docker plugin enable homelab-storage",
-		"rm -r /root/plugin",
-		"sync", // the engine does not flush a plugin's files, and a test that cuts the power is not about that
-	}, " && "))
+func (s *site) install(ctx context.Context, plugin string) error {
+	return s.node.InstallPlugin(ctx, plugin, s.lab.NAS().PluginPool("media-apps", "UUID="+s.uuids["media-apps"], poolPath)...)
 }
 
 // healed undoes what a test before may have left: the lab's faults, a cluster that is not up after a boot, a stopped engine.
 func (s *site) healed(t *testing.T) {
 	t.Helper()
+	heal(t, s)
+}
+
+// heal does that for several machines of one lab.
+func heal(t *testing.T, sites ...*site) {
+	t.Helper()
 	ctx := t.Context()
-	assert.NilError(t, s.lab.Heal(ctx))
-	assert.NilError(t, s.lab.NAS().SetPassword(ctx, password))
+	assert.NilError(t, sites[0].lab.Heal(ctx))
+	assert.NilError(t, sites[0].lab.NAS().SetPassword(ctx, password))
+	each(t, sites, func(s *site) error { return s.start(t) })
+}
+
+// start brings up what a machine of the lab does not bring up by itself.
+func (s *site) start(t *testing.T) error {
+	ctx := t.Context()
 	if result, err := s.node.Exec(ctx, "mountpoint --quiet /dlm"); err != nil || result.Code != 0 {
-		step(t, "start the cluster", func() { assert.NilError(t, s.node.StartO2CB(ctx, threshold)) })
+		began := time.Now()
+		if err := s.node.StartO2CB(ctx, s.threshold); err != nil {
+			return err
+		}
+		t.Logf("%-44s %6.1f s", s.node.Name()+": start the cluster", time.Since(began).Seconds())
 	}
 	if result, err := s.node.Exec(ctx, "docker info"); err != nil || result.Code != 0 {
-		step(t, "start the engine", func() { assert.NilError(t, s.node.StartDocker(context.WithoutCancel(ctx))) })
+		began := time.Now()
+		if err := s.node.StartDocker(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		t.Logf("%-44s %6.1f s", s.node.Name()+": start the engine", time.Since(began).Seconds())
 	}
+	return nil
 }
 
 // uninstall takes everything of the product away and proves that the machine has nothing of it left.

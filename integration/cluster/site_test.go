@@ -35,6 +35,8 @@ type site struct {
 	node *lab.Node
 	// uuids are the file systems' own, by the name of their LUN.
 	uuids map[string]string
+	// threshold of o2cb on this machine.
+	threshold int
 }
 
 // ok runs a script that must succeed and returns what it printed.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
@@ -57,26 +56,12 @@ func install(ctx context.Context, l *lab.Lab, node *lab.Node) error {
 	if err != nil {
 		return err
 	}
-	plugin := filepath.Join(module, "bin", "plugin-"+runtime.GOARCH)
 	if err := node.StartO2CB(ctx, threshold); err != nil {
 		return err
 	}
 	if err := node.StartDocker(ctx); err != nil {
 		return err
 	}
-	if err := node.Copy(ctx, filepath.Join(plugin, "config.json"), "/root/plugin/config.json", 0o644); err != nil {
-		return err
-	}
-	if err := node.Copy(ctx, filepath.Join(plugin, "rootfs", "homelab-storage"), "/root/plugin/rootfs/homelab-storage", 0o755); err != nil {
-		return err
-	}
-	nas := l.NAS()
-	_, err = node.Output(ctx, strings.Join([]string{
-		"docker plugin create homelab-storage /root/plugin",
-		"docker plugin set homelab-storage POOL_NAME=media-apps POOL_DEVICE=LABEL=media-apps POOL_PATH=" + poolPath +
-			" ISCSI_PORTAL=" + nas.Portal() + " ISCSI_TARGET=" + nas.Target(lab.MediaApps.Name) + " INSTALL_CLI=true",
-		"docker plugin enable homelab-storage",
-		"rm -r /root/plugin",
-	}, " && "))
-	return err
+	pool := l.NAS().PluginPool(lab.MediaApps.Name, "LABEL="+lab.MediaApps.Name, poolPath)
+	return node.InstallPlugin(ctx, filepath.Join(module, "bin", "plugin-"+runtime.GOARCH), pool...)
 }

@@ -38,6 +38,8 @@ func (b *bench) newDaemon(name string) *daemon {
 func (d *daemon) socket() string { return d.folder + ".sock" }
 func (d *daemon) state() string  { return filepath.Join(d.folder, "state") }
 
+func (d *daemon) run() string { return filepath.Join(d.folder, "run") }
+
 // pool is the node's own pool (STANDALONE=true).
 func (d *daemon) pool() string { return filepath.Join(d.state(), "local", "standalone") }
 
@@ -48,14 +50,20 @@ const gate = `echo ready; read -r _; exec "$@" </dev/null`
 // is outside, would be process 0 for it.
 const parent = `"$@"; exit $?`
 
+// inMemory makes the run folder what /run is on every host. It stays from one start to the next.
+const inMemory = `mountpoint -q "$1" || mount -t tmpfs -o mode=0755 tmpfs "$1"`
+
 // start executes the program, behind a tracer when one is given. It does not wait for the socket.
 func (d *daemon) start(ctx context.Context, tracer ...string) error {
-	if err := os.MkdirAll(d.folder, 0o755); err != nil {
+	if err := os.MkdirAll(d.run(), 0o755); err != nil {
 		return err
+	}
+	if text, err := d.host.Command(ctx, "sh", "-c", inMemory, "sh", d.run()).CombinedOutput(); err != nil {
+		return fmt.Errorf("mounting a tmpfs at %s: %w: %s", d.run(), err, text)
 	}
 	arguments := append([]string{"-c", parent, "parent", "sh", "-c", gate, "gate"}, tracer...)
 	arguments = append(arguments, d.binary, "serve", "--socket", d.socket(), "--state-dir", d.state(),
-		"--run-dir", filepath.Join(d.folder, "run"), "--mount-root", filepath.Join(d.folder, "volumes"))
+		"--run-dir", d.run(), "--mount-root", filepath.Join(d.folder, "volumes"))
 	command := d.host.Command(context.WithoutCancel(ctx), "sh", arguments...)
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "STANDALONE=true"}
 	log, err := os.OpenFile(d.folder+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Operations that a fault function is asked about (see [WithFault]).
@@ -33,6 +35,8 @@ var (
 	ErrName = errors.New("not a clean name below the folder")
 	// ErrTooLarge says that a file is larger than its reader accepts.
 	ErrTooLarge = errors.New("the file is too large")
+	// ErrLink says that a symbolic link is on the way to a name, or has the name of a file that is to be written.
+	ErrLink = errors.New("a symbolic link is in the way")
 	// ErrNotRegular says that something else than a plain file has the name.
 	ErrNotRegular = errors.New("not a regular file")
 )
@@ -40,7 +44,7 @@ var (
 // Dir is one open folder. Its methods may be called at once from several goroutines. It keeps a file descriptor, which
 // makes a file system busy: close it as soon as the work is done where the file system may be unmounted.
 type Dir struct {
-	root     *os.Root
+	file     *os.File // a call that is under way keeps its descriptor from being closed, and given to another file
 	path     string
 	fault    func(op, name string) error
 	volatile bool
@@ -87,17 +91,37 @@ func Open(dir string, given ...Option) (*Dir, error) {
 	if err := chosen.prepare(dir); err != nil {
 		return nil, fmt.Errorf("make the folder %s: %w", dir, err)
 	}
-	root, err := os.OpenRoot(dir)
+	folder, err := openFolder(unix.AT_FDCWD, dir, &unix.OpenHow{})
 	if err != nil {
 		return nil, fmt.Errorf("open the folder %s: %w", dir, err)
 	}
-	opened := &Dir{root: root, path: dir, fault: chosen.fault, volatile: chosen.volatile, random: randomName}
+	opened := &Dir{file: os.NewFile(uintptr(folder), dir), path: dir, fault: chosen.fault, volatile: chosen.volatile, random: randomName}
 	if chosen.sweep > 0 {
 		if err := opened.Sweep(".", chosen.now().Add(-chosen.sweep)); err != nil {
 			return nil, errors.Join(err, opened.Close())
 		}
 	}
 	return opened, nil
+}
+
+// Folder opens a folder below this one, for several pieces of work in it; it is closed by itself. One that is missing matches
+// fs.ErrNotExist.
+func (d *Dir) Folder(name string) (*Dir, error) {
+	if err := check(name); err != nil {
+		return nil, err
+	}
+	below := &Dir{path: d.join(name), fault: d.fault, volatile: d.volatile, random: d.random}
+	err := d.at(func(folder int) error {
+		opened, err := openFolder(folder, name, beneath())
+		if err == nil {
+			below.file = os.NewFile(uintptr(opened), below.path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the folder %s: %w", below.path, err)
+	}
+	return below, nil
 }
 
 // prepare makes the folder, and with MakeAll its parents, each through a Dir of its parent so that it is durable.
@@ -127,7 +151,7 @@ func volatileIf(set bool) Option { return func(o *options) { o.volatile = set } 
 func (d *Dir) Path() string { return d.path }
 
 // Close gives the folder's descriptor back.
-func (d *Dir) Close() error { return d.root.Close() }
+func (d *Dir) Close() error { return d.file.Close() }
 
 // step asks the fault function whether a durable step may be done.
 func (d *Dir) step(op, name string) error {

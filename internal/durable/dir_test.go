@@ -133,10 +133,17 @@ func TestSymlinksLeadNowhere(t *testing.T) {
 	assert.NilError(t, os.Symlink(outside, filepath.Join(dir.Path(), "link")))
 	assert.NilError(t, os.Symlink(filepath.Join(outside, "secret"), filepath.Join(dir.Path(), "file")))
 	_, err := dir.Read("link/secret", 10)
-	assert.ErrorContains(t, err, "escapes")
+	assert.ErrorIs(t, err, durable.ErrLink)
 	_, err = dir.Read("file", 10)
 	assert.ErrorIs(t, err, durable.ErrNotRegular)
-	assert.ErrorContains(t, dir.Write("link/new", nil), "escapes")
+	assert.ErrorIs(t, dir.Write("link/new", nil), durable.ErrLink)
+	assert.ErrorIs(t, dir.Append("file", nil), durable.ErrLink)
+	_, err = dir.TryLock("file")
+	assert.ErrorIs(t, err, durable.ErrLink)
+	_, err = dir.Folder("link")
+	assert.ErrorIs(t, err, durable.ErrLink)
+	_, err = dir.List("link")
+	assert.ErrorIs(t, err, durable.ErrLink)
 	_, err = os.Stat(filepath.Join(outside, "new"))
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
@@ -178,6 +185,42 @@ func TestMkdir(t *testing.T) {
 	assert.DeepEqual(t, seen.steps, []string{"mkdir a", "fsync-dir .", "mkdir a/b", "fsync-dir a"})
 	assert.NilError(t, dir.Write("file", nil))
 	assert.ErrorIs(t, dir.Mkdir("file"), fs.ErrExist)
+}
+
+// TestMountsAreNotCrossed: what is mounted over a folder is not what was proven.
+func TestMountsAreNotCrossed(t *testing.T) {
+	top := open(t, "/")
+	_, err := top.Folder("proc")
+	assert.ErrorIs(t, err, syscall.EXDEV)
+	_, err = top.Read("proc/version", 1)
+	assert.ErrorIs(t, err, syscall.EXDEV)
+}
+
+// TestFolder: what is done in a folder that is open is done there, with the rules of the folder above it.
+func TestFolder(t *testing.T) {
+	var seen recorder
+	dir := open(t, t.TempDir(), durable.WithFault(seen.step), durable.Volatile())
+	_, err := dir.Folder("a/b")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	assert.NilError(t, dir.MkdirAll("a/b"))
+	below, err := dir.Folder("a/b")
+	assert.NilError(t, err)
+	seen.steps = nil
+	assert.NilError(t, below.Write("record", []byte("text")))
+	assert.DeepEqual(t, seen.steps, []string{"create record", "write record", "rename record"})
+	data, err := dir.Read("a/b/record", 10)
+	assert.NilError(t, err)
+	assert.Equal(t, string(data), "text")
+	for _, name := range []string{"..", ".", "/", "a/../b"} {
+		_, err = dir.Folder(name)
+		assert.ErrorIs(t, err, durable.ErrName)
+	}
+
+	assert.NilError(t, errors.Join(dir.Remove("a/b/record"), dir.Remove("a/b")))
+	assert.ErrorIs(t, below.Write("record", nil), fs.ErrNotExist, "the folder was removed, and nothing replaces it")
+	assert.NilError(t, below.Close())
+	assert.ErrorIs(t, below.Write("record", nil), os.ErrClosed)
+	assert.NilError(t, dir.Mkdir("a/b"), "the one above is still open")
 }
 
 func TestAppendRenameRemoveList(t *testing.T) {

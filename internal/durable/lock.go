@@ -22,7 +22,7 @@ const (
 )
 
 // Lock is a lock that is held.
-type Lock struct{ file *os.File }
+type Lock struct{ file int }
 
 // TryLock takes the lock of a file, which is made when missing, or returns an error that matches [ErrLocked] at once. On
 // OCFS2 the call itself hangs while the node that held the lock is dead and not yet recovered (FACTS 2).
@@ -50,36 +50,38 @@ func (d *Dir) tryLock(name string) (lock *Lock, current bool, err error) {
 	if err := d.step(OpFlock, name); err != nil {
 		return nil, false, err
 	}
-	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NONBLOCK, fileMode)
-	if err != nil {
-		return nil, false, err
-	}
-	if err := flock(file); err != nil {
-		return nil, false, errors.Join(err, file.Close())
-	}
-	mine, err := file.Stat()
-	if err != nil {
-		return nil, false, errors.Join(err, file.Close())
-	}
-	named, err := d.root.Lstat(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, false, errors.Join(err, file.Close())
-	}
-	return &Lock{file: file}, err == nil && os.SameFile(mine, named), nil
-}
-
-func flock(file *os.File) error {
-	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return ErrLocked
-		default:
+	err = d.in(name, func(folder int, base string) error {
+		file, err := openAt(folder, base, unix.O_RDWR|unix.O_CREAT|unix.O_NONBLOCK)
+		if err != nil {
 			return err
 		}
+		if current, err = flock(file, folder, base); err != nil {
+			return errors.Join(err, unix.Close(file))
+		}
+		lock = &Lock{file: file}
+		return nil
+	})
+	return lock, current, err
+}
+
+// flock locks an open file and says whether it has the name.
+func flock(file, folder int, base string) (current bool, err error) {
+	err = again(func() error { return unix.Flock(file, unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, ErrLocked
 	}
+	if err != nil {
+		return false, err
+	}
+	var mine unix.Stat_t
+	if err := again(func() error { return unix.Fstat(file, &mine) }); err != nil {
+		return false, err
+	}
+	named, err := statAt(folder, base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return named.Ino == mine.Ino && named.Dev == mine.Dev, err
 }
 
 // Lock takes the lock of a file and waits for it, asking again and again with growing pauses, until the context ends. The
@@ -102,4 +104,11 @@ func (d *Dir) Lock(ctx context.Context, name string) (*Lock, error) {
 }
 
 // Unlock gives the lock back. The file stays.
-func (l *Lock) Unlock() error { return l.file.Close() }
+func (l *Lock) Unlock() error {
+	if l.file < 0 {
+		return os.ErrClosed
+	}
+	file := l.file
+	l.file = -1
+	return unix.Close(file)
+}

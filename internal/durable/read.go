@@ -6,65 +6,91 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Read returns a file's text. A file over limit bytes matches [ErrTooLarge], a missing one fs.ErrNotExist, and a symbolic
 // link, a pipe or a folder [ErrNotRegular]: none of them is waited for or followed.
-func (d *Dir) Read(name string, limit int64) ([]byte, error) {
-	file, err := d.open(name)
-	if err != nil {
+func (d *Dir) Read(name string, limit int64) (data []byte, err error) {
+	if err := check(name); err != nil {
 		return nil, err
 	}
-	data, err := readAll(file, limit)
-	if err = errors.Join(err, file.Close()); err != nil {
+	err = d.in(name, func(folder int, base string) error {
+		file, size, err := openRegular(folder, base)
+		if err != nil {
+			return err
+		}
+		if size > limit {
+			err = fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, size, limit)
+		} else {
+			data, err = readAll(file, size, limit)
+		}
+		return errors.Join(err, unix.Close(file))
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.join(name), err)
 	}
 	return data, nil
 }
 
 // Reader opens a file to be read in pieces, with the same rules as [Dir.Read] but for the limit.
-func (d *Dir) Reader(name string) (io.ReadCloser, error) { return d.open(name) }
-
-// open opens a regular file only. O_NONBLOCK keeps a pipe that was put there meanwhile from blocking.
-func (d *Dir) open(name string) (*os.File, error) {
+func (d *Dir) Reader(name string) (io.ReadCloser, error) {
 	if err := check(name); err != nil {
 		return nil, err
 	}
-	before, err := d.root.Lstat(name)
+	var opened *os.File
+	err := d.in(name, func(folder int, base string) error {
+		file, _, err := openRegular(folder, base)
+		if err == nil {
+			opened = os.NewFile(uintptr(file), d.join(name))
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.join(name), err)
 	}
-	if !before.Mode().IsRegular() {
-		return nil, fmt.Errorf("read %s: %w (%s)", d.join(name), ErrNotRegular, before.Mode().Type())
-	}
-	file, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", d.join(name), err)
-	}
-	return file, nil
+	return opened, nil
 }
 
-func readAll(file *os.File, limit int64) ([]byte, error) {
-	info, err := file.Stat()
+// openRegular opens a regular file only, and gives its size. O_NONBLOCK keeps a pipe from blocking.
+func openRegular(folder int, base string) (file int, size int64, err error) {
+	file, err = openAt(folder, base, unix.O_RDONLY|unix.O_NONBLOCK)
+	if errors.Is(err, ErrLink) || errors.Is(err, unix.ENXIO) { // ENXIO is a socket's
+		return -1, 0, fmt.Errorf("%w: %w", ErrNotRegular, err)
+	}
 	if err != nil {
-		return nil, err
+		return -1, 0, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, ErrNotRegular
+	var facts unix.Stat_t
+	err = again(func() error { return unix.Fstat(file, &facts) })
+	if err == nil && facts.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = ErrNotRegular
 	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, info.Size(), limit)
+	if err != nil {
+		return -1, 0, errors.Join(err, unix.Close(file))
 	}
-	data := make([]byte, 0, info.Size()+1)
+	return file, facts.Size, nil
+}
+
+// readAll asks for one byte more than the file has: when as many come as it has, that was all.
+func readAll(file int, size, limit int64) ([]byte, error) {
+	data := make([]byte, 0, size+1)
 	for {
-		n, err := file.Read(data[len(data):cap(data)])
+		var n int
+		err := again(func() (err error) {
+			n, err = unix.Read(file, data[len(data):cap(data)])
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 		data = data[:len(data)+n]
 		switch {
-		case errors.Is(err, io.EOF):
+		case n == 0, int64(len(data)) == size:
 			return data, nil
-		case err != nil:
-			return nil, err
 		case int64(len(data)) > limit:
 			return nil, fmt.Errorf("%w: it grew over %d bytes", ErrTooLarge, limit)
 		case len(data) == cap(data):
@@ -80,10 +106,20 @@ func (d *Dir) List(folder string) ([]fs.DirEntry, error) {
 			return nil, err
 		}
 	}
-	entries, err := fs.ReadDir(d.root.FS(), folder)
+	var entries []fs.DirEntry
+	err := d.at(func(above int) error {
+		opened, err := openFolder(above, folder, beneath())
+		if err != nil {
+			return err
+		}
+		file := os.NewFile(uintptr(opened), d.join(folder))
+		entries, err = file.ReadDir(-1)
+		return errors.Join(err, file.Close())
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", d.join(folder), err)
 	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return entries, nil
 }
 
@@ -92,7 +128,10 @@ func (d *Dir) Exists(name string) (bool, error) {
 	if err := check(name); err != nil {
 		return false, err
 	}
-	_, err := d.root.Lstat(name)
+	err := d.in(name, func(folder int, base string) error {
+		_, err := statAt(folder, base)
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

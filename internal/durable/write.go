@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tempPrefix begins the names of temporary files. No record begins with a dot, so that they cannot be mistaken.
@@ -41,35 +42,51 @@ func (d *Dir) WriteSync(name string, data []byte, sync Sync) error {
 	if err := check(name); err != nil {
 		return err
 	}
-	temp := path.Join(path.Dir(name), tempPrefix+d.random())
-	if err := d.stage(temp, name, data, sync); err != nil {
-		d.discard(temp)
-		return fmt.Errorf("write %s: %w", d.join(name), err)
-	}
-	if err := d.move(temp, name); err != nil || sync != SyncAll {
-		return err
-	}
-	return d.syncFolder(path.Dir(name))
+	return d.in(name, func(folder int, base string) error {
+		temp := tempPrefix + d.random()
+		err := d.stage(folder, temp, name, data, sync)
+		if err == nil {
+			if err = d.step(OpRename, name); err == nil {
+				err = again(func() error { return unix.Renameat(folder, temp, folder, base) })
+			}
+		}
+		if err != nil {
+			d.discard(folder, temp)
+			return fmt.Errorf("write %s: %w", d.join(name), err)
+		}
+		if sync != SyncAll {
+			return nil
+		}
+		return d.syncFolder(folder, path.Dir(name))
+	})
 }
 
 // stage writes the temporary file and fsyncs it when that is asked for.
-func (d *Dir) stage(temp, name string, data []byte, sync Sync) error {
+func (d *Dir) stage(folder int, temp, name string, data []byte, sync Sync) error {
 	if err := d.step(OpCreate, name); err != nil {
 		return err
 	}
-	file, err := d.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	file, err := openAt(folder, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.fill(file, name, data, sync), file.Close())
+	return errors.Join(d.fill(file, name, data, sync), unix.Close(file))
 }
 
-func (d *Dir) fill(file *os.File, name string, data []byte, sync Sync) error {
+func (d *Dir) fill(file int, name string, data []byte, sync Sync) error {
 	if err := d.step(OpWrite, name); err != nil {
 		return err
 	}
-	if _, err := file.Write(data); err != nil {
-		return err
+	for len(data) > 0 {
+		var n int
+		err := again(func() (err error) {
+			n, err = unix.Write(file, data)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		data = data[n:]
 	}
 	if sync == SyncNone {
 		return nil
@@ -77,34 +94,21 @@ func (d *Dir) fill(file *os.File, name string, data []byte, sync Sync) error {
 	return d.sync(file, OpFsync, name)
 }
 
-func (d *Dir) sync(file *os.File, op, name string) error {
+func (d *Dir) sync(file int, op, name string) error {
 	if d.volatile {
 		return nil
 	}
 	if err := d.step(op, name); err != nil {
 		return err
 	}
-	return file.Sync()
-}
-
-// move renames. A rename that failed leaves the old file, and the temporary one is dropped.
-func (d *Dir) move(temp, name string) error {
-	err := d.step(OpRename, name)
-	if err == nil {
-		err = d.root.Rename(temp, name)
-	}
-	if err != nil {
-		d.discard(temp)
-		return fmt.Errorf("write %s: %w", d.join(name), err)
-	}
-	return nil
+	return again(func() error { return unix.Fsync(file) })
 }
 
 // discard removes a temporary file as far as possible; what stays is swept later. It asks the fault function, so that a
 // process that "died" leaves the file behind as a real one would.
-func (d *Dir) discard(temp string) {
+func (d *Dir) discard(folder int, temp string) {
 	if d.step(OpRemove, temp) == nil {
-		_ = d.root.Remove(temp) // best effort, see above
+		_ = unix.Unlinkat(folder, temp, 0) // best effort, see above
 	}
 }
 
@@ -117,11 +121,14 @@ func (d *Dir) Append(name string, data []byte) error {
 	if err := d.step(OpCreate, name); err != nil {
 		return err
 	}
-	file, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, fileMode)
+	err := d.in(name, func(folder int, base string) error {
+		file, err := openAt(folder, base, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND)
+		if err != nil {
+			return err
+		}
+		return errors.Join(d.fill(file, name, data, SyncFile), unix.Close(file))
+	})
 	if err != nil {
-		return fmt.Errorf("append to %s: %w", d.join(name), err)
-	}
-	if err := errors.Join(d.fill(file, name, data, SyncFile), file.Close()); err != nil {
 		return fmt.Errorf("append to %s: %w", d.join(name), err)
 	}
 	return nil
@@ -135,45 +142,62 @@ func (d *Dir) Rename(from, to string) error {
 	if err := d.step(OpRename, to); err != nil {
 		return err
 	}
-	if err := d.root.Rename(from, to); err != nil {
+	err := d.in(from, func(source int, old string) error {
+		return d.in(to, func(target int, base string) error {
+			if err := again(func() error { return unix.Renameat(source, old, target, base) }); err != nil {
+				return err
+			}
+			err := d.syncFolder(target, path.Dir(to))
+			if path.Dir(from) != path.Dir(to) {
+				err = errors.Join(err, d.syncFolder(source, path.Dir(from)))
+			}
+			return err
+		})
+	})
+	if err != nil {
 		return fmt.Errorf("rename %s to %s: %w", d.join(from), to, err)
 	}
-	if path.Dir(from) == path.Dir(to) {
-		return d.syncFolder(path.Dir(to))
-	}
-	return errors.Join(d.syncFolder(path.Dir(to)), d.syncFolder(path.Dir(from)))
+	return nil
 }
 
 // Remove removes a file or an empty folder and fsyncs its folder: one fsync. A name that is gone is success.
 func (d *Dir) Remove(name string) error {
-	gone, err := d.unlink(name)
-	if err != nil || gone {
-		return err
-	}
-	return d.syncFolder(path.Dir(name))
+	return d.remove(name, func(folder int) error { return d.syncFolder(folder, path.Dir(name)) })
 }
 
 // Unlink is [Dir.Remove] without the fsync: for a file whose return after a power cut does no harm.
 func (d *Dir) Unlink(name string) error {
-	_, err := d.unlink(name)
-	return err
+	return d.remove(name, func(int) error { return nil })
 }
 
-func (d *Dir) unlink(name string) (gone bool, err error) {
+func (d *Dir) remove(name string, removed func(folder int) error) error {
 	if err := check(name); err != nil {
-		return false, err
+		return err
 	}
 	if err := d.step(OpRemove, name); err != nil {
-		return false, err
+		return err
 	}
-	err = d.root.Remove(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+	err := d.in(name, func(folder int, base string) error {
+		if err := removeAt(folder, base); err != nil {
+			return err
+		}
+		return removed(folder)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", d.join(name), err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("remove %s: %w", d.join(name), err)
-	}
-	return false, nil
+	return nil
+}
+
+// removeAt removes a file or an empty folder.
+func removeAt(folder int, base string) error {
+	return again(func() error {
+		err := unix.Unlinkat(folder, base, 0)
+		if errors.Is(err, unix.EISDIR) {
+			err = unix.Unlinkat(folder, base, unix.AT_REMOVEDIR)
+		}
+		return err
+	})
 }
 
 // Mkdir makes a folder and fsyncs its parent: OCFS2 forgets a folder that is not synced when the node dies (FACTS 2). A
@@ -182,20 +206,29 @@ func (d *Dir) Mkdir(name string) error {
 	if err := check(name); err != nil {
 		return err
 	}
-	info, err := d.root.Lstat(name)
-	switch {
-	case err == nil && info.IsDir():
-		return nil
-	case err == nil:
-		return fmt.Errorf("make the folder %s: something else has the name: %w", d.join(name), fs.ErrExist)
-	}
-	if err := d.step(OpMkdir, name); err != nil {
-		return err
-	}
-	if err := d.root.Mkdir(name, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := d.in(name, func(folder int, base string) error {
+		seen, err := statAt(folder, base)
+		switch {
+		case err == nil && seen.Mode&unix.S_IFMT == unix.S_IFDIR:
+			return nil
+		case err == nil:
+			return fmt.Errorf("something else has the name: %w", fs.ErrExist)
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+		if err := d.step(OpMkdir, name); err != nil {
+			return err
+		}
+		err = again(func() error { return unix.Mkdirat(folder, base, uint32(folderMode)) })
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return d.syncFolder(folder, path.Dir(name))
+	})
+	if err != nil {
 		return fmt.Errorf("make the folder %s: %w", d.join(name), err)
 	}
-	return d.syncFolder(path.Dir(name))
+	return nil
 }
 
 // MkdirAll makes a folder and its missing parents below this one.
@@ -234,17 +267,10 @@ func (d *Dir) Sweep(folder string, before time.Time) error {
 	return nil
 }
 
-// syncFolder makes the names in a folder durable.
-func (d *Dir) syncFolder(folder string) error {
-	if d.volatile {
-		return nil
-	}
-	file, err := d.root.Open(folder)
-	if err != nil {
-		return fmt.Errorf("open the folder %s: %w", d.join(folder), err)
-	}
-	if err := errors.Join(d.sync(file, OpSyncDir, folder), file.Close()); err != nil {
-		return fmt.Errorf("fsync the folder %s: %w", d.join(folder), err)
+// syncFolder makes the names in an open folder durable.
+func (d *Dir) syncFolder(folder int, name string) error {
+	if err := d.sync(folder, OpSyncDir, name); err != nil {
+		return fmt.Errorf("fsync the folder %s: %w", d.join(name), err)
 	}
 	return nil
 }

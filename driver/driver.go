@@ -87,6 +87,8 @@ type Driver struct {
 	locks    keylock.Locks
 	releases releases
 	failures failures
+	// The background's kinds of work, see Run.
+	heals, rebinds, sweeps, resumes, completions, retentions rounds
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
 	// audited are the pools whose holds were looked through since the start, by UUID.

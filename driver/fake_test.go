@@ -126,7 +126,7 @@ type pool struct {
 	failRemove atomic.Bool
 	// refuseRemove makes a Remove refuse, as of a directory that another volume has too.
 	refuseRemove atomic.Bool
-	// hang makes a Create wait until its time is over.
+	// hang makes Create and Stage wait until their time is over.
 	hang  atomic.Bool
 	mu    sync.Mutex
 	trash []string
@@ -164,8 +164,11 @@ func (p *pool) Create(ctx context.Context, volume backend.Volume, own bool) (bac
 	return location, nil
 }
 
-func (p *pool) Stage(_ context.Context, volume backend.Volume) (backend.Staged, error) {
-	if p.away.Load() {
+func (p *pool) Stage(ctx context.Context, volume backend.Volume) (backend.Staged, error) {
+	if p.hang.Load() {
+		<-ctx.Done()
+	}
+	if p.away.Load() || ctx.Err() != nil {
 		return backend.Staged{}, errAway
 	}
 	return backend.Staged{
@@ -227,8 +230,8 @@ func (p *pool) TrashRestore(context.Context, string, backend.Volume) error { ret
 
 func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, error) { return 0, nil }
 
-// share is a backend that plans shares and cannot mount them.
-type share struct{ refuses atomic.Bool }
+// share is a backend that plans shares, and finds them when they answer.
+type share struct{ refuses, answers atomic.Bool }
 
 func (s *share) Kind() string { return backend.CIFS }
 
@@ -246,6 +249,9 @@ func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backen
 }
 
 func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
+	if s.answers.Load() {
+		return backend.Staged{}, nil
+	}
 	return backend.Staged{}, fmt.Errorf("the server nas does not answer: %w", backend.ErrUnavailable)
 }
 

@@ -9,17 +9,17 @@ import (
 // heal tries the volumes again whose storage was away at their last Mount. When it is back, the containers that the engine
 // gave up on are started: it does not retry them by itself (DESIGN D15).
 func (d *Driver) heal(ctx context.Context) {
-	for _, name := range d.failures.waiting() {
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		err := d.stageAgain(limited, name)
-		cancel()
-		if err != nil {
-			continue
-		}
-		if d.startLate(ctx, name) {
-			d.failures.healed(name)
-		}
+	d.heals.begin(ctx, d.healVolume, d.byStorage(d.failures.waiting()))
+}
+
+func (d *Driver) healVolume(ctx context.Context, name string) error {
+	if err := d.stageAgain(ctx, name); err != nil {
+		return err
 	}
+	if d.startLate(ctx, name) {
+		d.failures.healed(name)
+	}
+	return nil
 }
 
 // stageAgain proves a volume's storage and mounts nothing.
@@ -32,7 +32,9 @@ func (d *Driver) stageAgain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = storage.Stage(ctx, volumeOf(record))
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	_, err = storage.Stage(limited, volumeOf(record))
 	return err
 }
 

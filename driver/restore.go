@@ -2,10 +2,10 @@ package driver
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -13,25 +13,35 @@ import (
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
-// restore brings the state after a start in line: what a crash left half done is completed, what runs is left alone.
-func (d *Driver) restore(ctx context.Context) {
-	d.unfinished.add(d.interrupted()...)
-	d.sweep(ctx)
+// sweep brings mounts, uses, holds and records in line: what a forced disable took away is mounted again, what nobody uses any
+// more is unmounted and its hold given back, and what was interrupted is completed. What runs is left alone.
+func (d *Driver) sweep(ctx context.Context) {
+	d.rebinds.begin(ctx, d.rebind, d.byStorage(d.unbound(ctx)))
+	d.sweeps.begin(ctx, d.sweepTarget, d.byStorage(d.touched(ctx)))
+	d.resumes.begin(ctx, d.resume, alone(d.poolNames()))
+	d.completions.begin(ctx, d.complete, d.byStorage(d.unfinished.all()))
 }
 
-// rebind puts the targets back that a forced disable of the plugin took away, while their containers kept their own view
-// (FACTS 1): the mount table then tells again who uses what.
-func (d *Driver) rebind(ctx context.Context) {
+// unbound names the volumes that are in use and not mounted: a forced disable of the plugin takes the targets away, while
+// their containers keep their own view (FACTS 1). Put back, the mount table tells again who uses what.
+func (d *Driver) unbound(ctx context.Context) []string {
+	var names []string
 	for _, volume := range d.uses.All() {
-		if mounted, err := d.isMounted(ctx, volume.Name); err != nil || mounted || len(volume.Uses) == 0 {
-			continue
+		if mounted, err := d.isMounted(ctx, volume.Name); err == nil && !mounted && len(volume.Uses) > 0 {
+			names = append(names, volume.Name)
 		}
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		if err := d.rebindVolume(limited, volume.Name); err != nil {
-			d.log.WithError(err).WithField("volume", volume.Name).Warn("a volume that containers use is not mounted again yet")
-		}
-		cancel()
 	}
+	return names
+}
+
+func (d *Driver) rebind(ctx context.Context, name string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	err := d.rebindVolume(limited, name)
+	if err != nil {
+		d.log.WithError(err).WithField("volume", name).Warn("a volume that containers use is not mounted again yet")
+	}
+	return err
 }
 
 func (d *Driver) rebindVolume(ctx context.Context, name string) error {
@@ -55,22 +65,8 @@ func (d *Driver) rebindVolume(ctx context.Context, name string) error {
 	return d.attach(ctx, name, staged)
 }
 
-// sweep looks at every target and every counted use: what nobody uses any more is unmounted and its hold given back.
-func (d *Driver) sweep(ctx context.Context) {
-	d.rebind(ctx)
-	for name := range d.touched(ctx) {
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		if err := d.sweepVolume(limited, name); err != nil && ctx.Err() == nil {
-			d.log.WithError(err).WithField("volume", name).Warn("a volume that nobody uses is not unmounted yet")
-		}
-		cancel()
-	}
-	d.resume(ctx)
-	d.complete(ctx)
-}
-
 // touched names the volumes that are mounted here or have uses.
-func (d *Driver) touched(ctx context.Context) map[string]bool {
+func (d *Driver) touched(ctx context.Context) []string {
 	names := map[string]bool{}
 	for _, volume := range d.uses.All() {
 		names[volume.Name] = true
@@ -84,24 +80,30 @@ func (d *Driver) touched(ctx context.Context) map[string]bool {
 			names[name] = true
 		}
 	}
-	return names
+	return slices.Collect(maps.Keys(names))
 }
 
-// resume looks after the holds of every pool that can be proven: those that a crash left without a use, and those whose release
-// it interrupted.
-func (d *Driver) resume(ctx context.Context) {
-	var group sync.WaitGroup
-	for _, name := range d.poolNames() {
-		group.Go(func() {
-			limited, cancel := context.WithTimeout(ctx, turnLimit)
-			defer cancel()
-			if pool, err := d.options.Pools.Check(limited, name); err == nil {
-				d.audit(limited, pool)
-				d.resumePool(limited, pool)
-			}
-		})
+func (d *Driver) sweepTarget(ctx context.Context, name string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	err := d.sweepVolume(limited, name)
+	if err != nil && ctx.Err() == nil {
+		d.log.WithError(err).WithField("volume", name).Warn("a volume that nobody uses is not unmounted yet")
 	}
-	group.Wait()
+	return err
+}
+
+// resume looks after the holds of a pool that can be proven: those that a crash left without a use, and those whose release it
+// interrupted.
+func (d *Driver) resume(ctx context.Context, name string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	pool, err := d.options.Pools.Check(limited, name)
+	if err == nil {
+		d.audit(limited, pool)
+		d.resumePool(limited, pool)
+	}
+	return err
 }
 
 // resumePool gives back the holds that are due. The pool is written out first, as before every release.
@@ -165,19 +167,18 @@ func (d *Driver) interrupted() []string {
 	return names
 }
 
-// complete ends calls that a crash, or a storage that went away, interrupted: half removed volumes are removed, half made
-// ones are made.
-func (d *Driver) complete(ctx context.Context) {
-	for _, name := range d.unfinished.all() {
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		err := d.completeVolume(limited, name)
-		cancel()
-		if err != nil {
-			d.log.WithError(err).WithField("volume", name).Warn("an interrupted call is not completed yet")
-			continue
-		}
-		d.unfinished.remove(name)
+// complete ends a call that a crash, or a storage that went away, interrupted: a half removed volume is removed, a half made
+// one is made.
+func (d *Driver) complete(ctx context.Context, name string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	err := d.completeVolume(limited, name)
+	if err != nil {
+		d.log.WithError(err).WithField("volume", name).Warn("an interrupted call is not completed yet")
+		return err
 	}
+	d.unfinished.remove(name)
+	return nil
 }
 
 func (d *Driver) completeVolume(ctx context.Context, name string) error {

@@ -14,14 +14,12 @@ const (
 	healEvery    = 3 * time.Second
 	sweepEvery   = 30 * time.Second
 	retainEvery  = time.Hour
-	// turnLimit bounds one turn of a loop for one volume or pool.
-	turnLimit = 25 * time.Second
 )
 
 // Run restores what a crash left, then looks after the driver's state until the context ends. It unmounts nothing when it
 // ends: containers go on without the plugin (DESIGN D12).
 func (d *Driver) Run(ctx context.Context) error {
-	d.restore(ctx)
+	d.unfinished.add(d.interrupted()...)
 	var group sync.WaitGroup
 	for _, storage := range d.backends {
 		if runner, ok := storage.(backend.Runner); ok {
@@ -33,6 +31,9 @@ func (d *Driver) Run(ctx context.Context) error {
 	group.Go(func() { every(ctx, sweepEvery, d.sweep) })
 	group.Go(func() { every(ctx, retainEvery, d.retain) })
 	group.Wait()
+	for _, kind := range []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.retentions} {
+		kind.group.Wait()
+	}
 	return nil
 }
 
@@ -56,17 +57,21 @@ func (d *Driver) retain(ctx context.Context) {
 		}
 		cancel()
 	}
-	now := d.options.Settings.Current()
-	for _, name := range d.poolNames() {
-		limited, cancel := context.WithTimeout(ctx, turnLimit)
-		count, err := d.options.Pools.TrashEmpty(limited, name, "", d.now().Add(-now.Defaults.TrashRetention))
-		cancel()
-		log := d.log.WithField("pool", name)
-		switch {
-		case err != nil:
-			log.WithError(err).Debug("the trash could not be looked through")
-		case count > 0:
-			log.WithField("entries", count).Info("trash past its retention was deleted")
-		}
+	d.retentions.begin(ctx, d.emptyOld, alone(d.poolNames()))
+}
+
+// emptyOld deletes the trash of a pool that is past its retention.
+func (d *Driver) emptyOld(ctx context.Context, pool string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	retention := d.options.Settings.Current().Defaults.TrashRetention
+	count, err := d.options.Pools.TrashEmpty(limited, pool, "", d.now().Add(-retention))
+	log := d.log.WithField("pool", pool)
+	switch {
+	case err != nil:
+		log.WithError(err).Debug("the trash could not be looked through")
+	case count > 0:
+		log.WithField("entries", count).Info("trash past its retention was deleted")
 	}
+	return err
 }

@@ -172,26 +172,6 @@ func TestFailedMountUndoesItsSteps(t *testing.T) {
 	assert.Assert(t, info.Status["last_error"] == nil)
 }
 
-func TestLateStarter(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "vol", map[string]string{"class": "db"})
-	b.pool.away.Store(true)
-	_, err := b.driver.Mount(t.Context(), "vol", "a", engine())
-	assert.ErrorIs(t, err, backend.ErrUnavailable)
-	b.engines.failed = []string{"error while mounting volume '': VolumeDriver.Mount: " + err.Error(), "out of memory"}
-	b.pool.away.Store(false)
-	stop := b.run(t)
-	defer stop()
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		b.engines.mu.Lock()
-		defer b.engines.mu.Unlock()
-		if len(b.engines.started) == 1 && strings.Contains(b.engines.started[0], `volume "vol"`) {
-			return poll.Success()
-		}
-		return poll.Continue("started: %q", b.engines.started)
-	})
-}
-
 func TestReadsAndUnmountAnswerWithThePoolAway(t *testing.T) {
 	b := newBench(t)
 	b.create(t, "vol", map[string]string{"class": "db"})

@@ -21,7 +21,7 @@ func (k *Keeper) Break(ctx context.Context, directory Directory, node string, fo
 		return err
 	}
 	err := k.do(ctx, directory, func() error {
-		return k.locked(ctx, directory, func(dir *durable.Dir) error { return k.breakLocked(ctx, dir, directory, node, force) })
+		return k.locked(ctx, directory, func(open folders) error { return k.breakLocked(ctx, open, directory, node, force) })
 	})
 	if err != nil {
 		return fmt.Errorf("break the hold of node %s on directory %q of pool %s: %w", node, directory.Subdir, directory.Pool.Name, err)
@@ -31,15 +31,15 @@ func (k *Keeper) Break(ctx context.Context, directory Directory, node string, fo
 	return nil
 }
 
-func (k *Keeper) breakLocked(ctx context.Context, dir *durable.Dir, directory Directory, node string, force bool) error {
-	record, err := read(dir, directory)
+func (k *Keeper) breakLocked(ctx context.Context, open folders, directory Directory, node string, force bool) error {
+	record, err := open.read(directory)
 	if errors.Is(err, ErrDamaged) && force {
-		return setAside(dir, directory.Subdir)
+		return setAside(open.own)
 	}
 	if err != nil {
 		return err
 	}
-	now, err := k.look(ctx, directory.Pool, dir)
+	now, err := k.look(ctx, directory.Pool, open.pool)
 	if err != nil && !force {
 		return err
 	}
@@ -59,7 +59,7 @@ func (k *Keeper) breakLocked(ctx context.Context, dir *durable.Dir, directory Di
 		return fmt.Errorf("it has none; \"docker homelab holder show %s %s\" says who has", directory.Pool.Name, directory.Subdir)
 	}
 	record.Holders = kept
-	return write(dir, &record)
+	return open.write(&record)
 }
 
 func volumes(holder *Holder) string {
@@ -71,15 +71,15 @@ func volumes(holder *Holder) string {
 }
 
 // setAside renames a damaged record, so that a person can still read it.
-func setAside(dir *durable.Dir, subdir string) error {
+func setAside(own *durable.Dir) error {
 	for number := 1; ; number++ {
-		name := fmt.Sprintf("%s/damaged-record.json.%d", folder(subdir), number)
-		has, err := dir.Exists(name)
+		name := fmt.Sprintf("damaged-record.json.%d", number)
+		has, err := own.Exists(name)
 		if err != nil {
 			return err
 		}
 		if !has {
-			return dir.Rename(recordFile(subdir), name)
+			return own.Rename(recordFile, name)
 		}
 	}
 }
@@ -91,9 +91,9 @@ func (k *Keeper) Show(ctx context.Context, directory Directory) (Record, error) 
 	}
 	var record Record
 	err := k.do(ctx, directory, func() error {
-		return k.inPool(directory.Pool, func(dir *durable.Dir) error {
+		return k.inPool(directory.Pool, func(pool *durable.Dir) error {
 			var err error
-			record, err = read(dir, directory)
+			record, err = show(pool, directory)
 			return err
 		})
 	})
@@ -101,6 +101,19 @@ func (k *Keeper) Show(ctx context.Context, directory Directory) (Record, error) 
 		return Record{}, err
 	}
 	return record, nil
+}
+
+// show reads a record without the lock: it is replaced as a whole.
+func show(pool *durable.Dir, directory Directory) (Record, error) {
+	own, err := pool.Folder(folder(directory.Subdir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{Version: Version, Subdir: directory.Subdir}, nil
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	record, err := folders{pool: pool, own: own}.read(directory)
+	return record, errors.Join(err, own.Close())
 }
 
 // List returns the records of a pool that have holders, sorted by directory. Those that can be read are returned with the
@@ -128,7 +141,7 @@ func list(dir *durable.Dir, pool backend.Pool) ([]Record, error) {
 	var records []Record
 	var problems []error
 	for _, entry := range entries {
-		file := backend.HoldersFolder + "/" + entry.Name() + "/record.json"
+		file := backend.HoldersFolder + "/" + entry.Name() + "/" + recordFile
 		data, err := dir.Read(file, MaxRecord)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -159,7 +172,7 @@ func (k *Keeper) Forget(ctx context.Context, directory Directory) error {
 		return err
 	}
 	err := k.do(ctx, directory, func() error {
-		return k.locked(ctx, directory, func(dir *durable.Dir) error { return forget(dir, directory) })
+		return k.locked(ctx, directory, func(open folders) error { return forget(open, directory) })
 	})
 	if err != nil {
 		return fmt.Errorf("forget the holder record of directory %q of pool %s: %w", directory.Subdir, directory.Pool.Name, err)
@@ -167,24 +180,24 @@ func (k *Keeper) Forget(ctx context.Context, directory Directory) error {
 	return nil
 }
 
-func forget(dir *durable.Dir, directory Directory) error {
-	record, err := read(dir, directory)
+func forget(open folders, directory Directory) error {
+	record, err := open.read(directory)
 	if err != nil || len(record.Holders) > 0 {
 		return err
 	}
-	entries, err := dir.List(folder(directory.Subdir))
+	entries, err := open.own.List(".")
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); name != "record.json" && name != "lock" {
+		if name := entry.Name(); name != recordFile && name != lockFile {
 			return nil // a mark, or a damaged record that nobody has looked at
 		}
 	}
-	for _, file := range []string{recordFile(directory.Subdir), lockFile(directory.Subdir)} {
-		if err := dir.Unlink(file); err != nil {
+	for _, file := range []string{recordFile, lockFile} {
+		if err := open.own.Unlink(file); err != nil {
 			return err
 		}
 	}
-	return dir.Remove(folder(directory.Subdir))
+	return open.pool.Remove(folder(directory.Subdir))
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -89,9 +88,9 @@ func (k *Keeper) joined(directory Directory, volume string, result JoinResult) {
 func (k *Keeper) try(ctx context.Context, directory Directory, mode Mode, volume string) (attempt, error) {
 	var made attempt
 	err := k.do(ctx, directory, func() error {
-		return k.locked(ctx, directory, func(dir *durable.Dir) error {
+		return k.locked(ctx, directory, func(open folders) error {
 			var err error
-			made, err = k.joinLocked(ctx, dir, directory, Use{Volume: volume, Mode: mode})
+			made, err = k.joinLocked(ctx, open, directory, Use{Volume: volume, Mode: mode})
 			return err
 		})
 	})
@@ -102,15 +101,15 @@ func (k *Keeper) try(ctx context.Context, directory Directory, mode Mode, volume
 }
 
 // joinLocked decides and writes. The boot id is published first: whoever finds this node's entry finds it as well.
-func (k *Keeper) joinLocked(ctx context.Context, dir *durable.Dir, directory Directory, use Use) (attempt, error) {
-	now, err := k.look(ctx, directory.Pool, dir)
+func (k *Keeper) joinLocked(ctx context.Context, open folders, directory Directory, use Use) (attempt, error) {
+	now, err := k.look(ctx, directory.Pool, open.pool)
 	if err != nil {
 		return attempt{}, err
 	}
 	if err := now.publish(); err != nil {
 		return attempt{}, err
 	}
-	record, err := read(dir, directory)
+	record, err := open.read(directory)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -119,7 +118,7 @@ func (k *Keeper) joinLocked(ctx context.Context, dir *durable.Dir, directory Dir
 		return made, nil
 	}
 	if changed {
-		if err := write(dir, &record); err != nil {
+		if err := open.write(&record); err != nil {
 			return attempt{}, err
 		}
 	}

@@ -113,11 +113,20 @@ func (k *Keeper) do(ctx context.Context, directory Directory, work func() error)
 	return k.options.Kernel.Do(ctx, key, work)
 }
 
+// In a directory's folder.
+const (
+	recordFile = "record.json"
+	lockFile   = "lock"
+)
+
 // folder is a directory's folder below the private one.
 func folder(subdir string) string { return backend.HoldersFolder + "/" + backend.DirectoryKey(subdir) }
 
-func recordFile(subdir string) string { return folder(subdir) + "/record.json" }
-func lockFile(subdir string) string   { return folder(subdir) + "/lock" }
+// folders are open for one piece of work on a directory.
+type folders struct {
+	pool *durable.Dir // the pool's private folder
+	own  *durable.Dir // the directory's, with its record
+}
 
 // inPool opens a pool's private folder for one piece of work. It is not kept open: that would keep the pool mounted.
 func (k *Keeper) inPool(pool backend.Pool, work func(*durable.Dir) error) error {
@@ -132,33 +141,40 @@ func (k *Keeper) inPool(pool backend.Pool, work func(*durable.Dir) error) error 
 const makeTries = 3
 
 // locked runs work under the lock of a directory. Whoever waited so long that its caller has given up changes nothing.
-func (k *Keeper) locked(ctx context.Context, directory Directory, work func(*durable.Dir) error) error {
-	return k.inPool(directory.Pool, func(dir *durable.Dir) error {
-		lock, err := lockFolder(ctx, dir, directory.Subdir)
+func (k *Keeper) locked(ctx context.Context, directory Directory, work func(folders) error) error {
+	return k.inPool(directory.Pool, func(pool *durable.Dir) error {
+		own, lock, err := lockFolder(ctx, pool, directory.Subdir)
 		if err != nil {
 			return err
 		}
 		if err = ctx.Err(); err == nil {
-			err = work(dir)
+			err = work(folders{pool: pool, own: own})
 		}
-		return errors.Join(err, lock.Unlock())
+		return errors.Join(err, lock.Unlock(), own.Close())
 	})
 }
 
-func lockFolder(ctx context.Context, dir *durable.Dir, subdir string) (*durable.Lock, error) {
-	var lock *durable.Lock
-	err := fs.ErrNotExist
-	for try := 0; try < makeTries && errors.Is(err, fs.ErrNotExist); try++ {
-		if err = dir.MkdirAll(folder(subdir)); err == nil {
-			lock, err = dir.Lock(ctx, lockFile(subdir))
+// lockFolder opens and locks a directory's folder, which it makes when it is missing.
+func lockFolder(ctx context.Context, pool *durable.Dir, subdir string) (own *durable.Dir, lock *durable.Lock, err error) {
+	for try := 0; ; try++ {
+		if own, err = pool.Folder(folder(subdir)); err == nil {
+			if lock, err = own.Lock(ctx, lockFile); err == nil {
+				return own, lock, nil
+			}
+			err = errors.Join(err, own.Close())
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try == makeTries {
+			return nil, nil, err
+		}
+		if err = pool.MkdirAll(folder(subdir)); err != nil {
+			return nil, nil, err
 		}
 	}
-	return lock, err
 }
 
 // read reads the record of a directory. One that nobody ever held is empty.
-func read(dir *durable.Dir, directory Directory) (Record, error) {
-	data, err := dir.Read(recordFile(directory.Subdir), MaxRecord)
+func (f folders) read(directory Directory) (Record, error) {
+	data, err := f.own.Read(recordFile, MaxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Record{Version: Version, Subdir: directory.Subdir}, nil
 	}
@@ -185,14 +201,14 @@ func read(dir *durable.Dir, directory Directory) (Record, error) {
 // which this node, that is dead or has another boot id then, is no obstacle (DESIGN D8); and no other node can have read the new
 // one before, because OCFS2 writes a file out before it gives it to another node. The text of a record that holds, or held,
 // for one node alone is fsynced all the same, so that it is never found torn; others cost no fsync.
-func write(dir *durable.Dir, record *Record) error {
+func (f folders) write(record *Record) error {
 	alone := record.Mode == Exclusive
 	text, err := record.encode()
 	if err != nil {
 		return err
 	}
 	if alone = alone || record.Mode == Exclusive; alone {
-		return dir.WriteSync(recordFile(record.Subdir), text, durable.SyncFile)
+		return f.own.WriteSync(recordFile, text, durable.SyncFile)
 	}
-	return dir.WriteSync(recordFile(record.Subdir), text, durable.SyncNone)
+	return f.own.WriteSync(recordFile, text, durable.SyncNone)
 }

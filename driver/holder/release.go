@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
-	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
@@ -29,12 +28,12 @@ func (k *Keeper) Release(ctx context.Context, directory Directory, volume string
 func (k *Keeper) release(ctx context.Context, directory Directory, volume string) (bool, error) {
 	var done bool
 	err := k.do(ctx, directory, func() error {
-		return k.locked(ctx, directory, func(dir *durable.Dir) error {
+		return k.locked(ctx, directory, func(open folders) error {
 			wanted := k.isPending(directory, volume)
 			if !wanted {
 				return nil
 			}
-			if err := k.releaseLocked(ctx, dir, directory, volume); err != nil {
+			if err := k.releaseLocked(ctx, open, directory, volume); err != nil {
 				return err
 			}
 			done = true
@@ -48,12 +47,12 @@ func (k *Keeper) release(ctx context.Context, directory Directory, volume string
 }
 
 // releaseLocked removes the volume from every entry of this plugin, those of earlier boots included.
-func (k *Keeper) releaseLocked(ctx context.Context, dir *durable.Dir, directory Directory, volume string) error {
-	now, err := k.look(ctx, directory.Pool, dir)
+func (k *Keeper) releaseLocked(ctx context.Context, open folders, directory Directory, volume string) error {
+	now, err := k.look(ctx, directory.Pool, open.pool)
 	if err != nil {
 		return err
 	}
-	record, err := read(dir, directory)
+	record, err := open.read(directory)
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func (k *Keeper) releaseLocked(ctx context.Context, dir *durable.Dir, directory 
 	if !changed {
 		return nil
 	}
-	return write(dir, &record)
+	return open.write(&record)
 }
 
 // Verdict says what becomes of a pending release.
@@ -117,9 +116,9 @@ func (k *Keeper) Switch(ctx context.Context, directory Directory, mode Mode, vol
 	}
 	var made attempt
 	err := k.do(ctx, directory, func() error {
-		return k.locked(ctx, directory, func(dir *durable.Dir) error {
+		return k.locked(ctx, directory, func(open folders) error {
 			var err error
-			made, err = k.switchLocked(ctx, dir, directory, Use{Volume: volume, Mode: mode})
+			made, err = k.switchLocked(ctx, open, directory, Use{Volume: volume, Mode: mode})
 			return err
 		})
 	})
@@ -132,12 +131,12 @@ func (k *Keeper) Switch(ctx context.Context, directory Directory, mode Mode, vol
 	return nil
 }
 
-func (k *Keeper) switchLocked(ctx context.Context, dir *durable.Dir, directory Directory, use Use) (attempt, error) {
-	now, err := k.look(ctx, directory.Pool, dir)
+func (k *Keeper) switchLocked(ctx context.Context, open folders, directory Directory, use Use) (attempt, error) {
+	now, err := k.look(ctx, directory.Pool, open.pool)
 	if err != nil {
 		return attempt{}, err
 	}
-	record, err := read(dir, directory)
+	record, err := open.read(directory)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -150,7 +149,7 @@ func (k *Keeper) switchLocked(ctx context.Context, dir *durable.Dir, directory D
 	if len(made.blockers) > 0 {
 		return made, nil
 	}
-	return made, write(dir, &record)
+	return made, open.write(&record)
 }
 
 // use finds what this plugin holds for a volume.

@@ -69,6 +69,29 @@ func TestTrashRestoreOverwritesNothing(t *testing.T) {
 	assert.NilError(t, err)
 }
 
+// An empty directory may be another volume's, with containers in it.
+func TestTrashRestoreLeavesAnothersDirectory(t *testing.T) {
+	b := mountedBench(t)
+	v := create(t, b, volume("radarr", "radarr"))
+	assert.NilError(t, os.WriteFile(b.path("radarr/db"), []byte("rows"), 0o600))
+	assert.NilError(t, b.backend.Remove(t.Context(), v))
+	other := volume("sonarr", "sonarr")
+	other.ID = id2
+	create(t, b, other)
+	before, err := os.Stat(b.path("sonarr"))
+	assert.NilError(t, err)
+	again := create(t, b, volume("radarr", "sonarr"))
+	err = b.backend.TrashRestore(t.Context(), "20260301T120000Z-radarr", again)
+	assert.Error(t, err, `the directory "sonarr" is also the one of the volume(s) with the ID `+id2+`, so that the entry "20260301T120000Z-radarr" of the trash is not moved there; name another subdir`)
+	after, err := os.Stat(b.path("sonarr"))
+	assert.NilError(t, err)
+	assert.Assert(t, os.SameFile(before, after))
+	assert.NilError(t, b.backend.Remove(t.Context(), again), "the way back of Create")
+	trash, err := b.backend.TrashList(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	assert.Equal(t, len(trash), 1)
+}
+
 func TestRemoveRefusesMountsAndOthersDirectories(t *testing.T) {
 	b := mountedBench(t)
 	v := create(t, b, volume("radarr", "radarr"))

@@ -134,65 +134,6 @@ func (b *Backend) write(private string, e entry) error {
 	return dir.Write(path.Join(folder, entryFile), append(text, '\n'))
 }
 
-// TrashRestore moves an entry's data to the directory of a volume that was just created and holds nothing. It is repeated
-// after a crash: data that has arrived is success.
-func (b *Backend) TrashRestore(ctx context.Context, id string, volume backend.Volume) error {
-	if err := checkEntryID(id); err != nil {
-		return err
-	}
-	pool, err := b.open(ctx, volume, wanted{raise: true})
-	if err != nil {
-		return err
-	}
-	err = b.work(ctx, pool, "trash", func(root *os.Root) error {
-		if err := restore(ctx, root, id, volume); err != nil {
-			return err
-		}
-		mark, has, err := backend.ReadMark(pool.private(), volume.Location.Subdir, volume.ID, b.durable...)
-		if err != nil || !has {
-			return err
-		}
-		return b.recognise(root, pool.private(), mark) // the restored directory took the place of the one just made
-	})
-	if err != nil {
-		return b.explain(pool, volume, err)
-	}
-	return nil
-}
-
-func restore(ctx context.Context, root *os.Root, id string, volume backend.Volume) error {
-	target, err := directory.Open(root, volume.Location.Subdir)
-	if err != nil {
-		return err
-	}
-	inside, err := fs.ReadDir(target.FS(), ".")
-	if err = errors.Join(err, target.Close()); err != nil {
-		return err
-	}
-	waiting, err := directory.Exists(root, dataPath(id))
-	switch {
-	case err != nil:
-		return err
-	case !waiting && len(inside) == 0:
-		return &backend.Failure{Text: fmt.Sprintf("there is no entry %q in the trash of the pool; `docker homelab trash ls` lists them", id)}
-	case waiting && len(inside) > 0:
-		return &backend.Failure{Text: fmt.Sprintf("the directory %q is not empty, so that the entry %q of the trash is not moved there; name another subdir", volume.Location.Subdir, id)}
-	case waiting:
-		// rmdir: it fails when something has come into it. A crash here leaves no directory, and Create makes it again.
-		if err := root.Remove(volume.Location.Subdir); err != nil {
-			return err
-		}
-		if err := move(root, dataPath(id), volume.Location.Subdir); err != nil {
-			return err
-		}
-	}
-	trash, err := directory.Open(root, path.Dir(entryPath(id)))
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Delete(ctx, trash, id), trash.Close())
-}
-
 // move renames a directory and makes both folders durable. What arrived must be what was
 // seen before: a container may have exchanged something on the way, and then it is moved back.
 func move(root *os.Root, from, to string) error {

@@ -42,21 +42,25 @@ func checkBind(bind Bind) error {
 
 // bind says whether it made a mount, or found an identical one.
 func (l *Linux) bind(bind Bind) (bool, error) {
-	cloned, err := l.cloneSource(bind)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = cloned.tree.Close() }()
 	there, occupied, err := l.mountAt(bind.Target)
 	if err != nil {
 		return false, err
 	}
-	if occupied {
-		return false, l.identical(there, cloned, bind)
+	if occupied { // nothing is cloned: giving a clone up costs a grace period of the kernel
+		asked, err := l.lookAtSource(bind)
+		if err != nil {
+			return false, err
+		}
+		return false, l.identical(there, asked, bind)
 	}
-	tree := cloned.tree
+	cloned, err := l.cloneSource(bind)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = cloned.Close() }()
+	tree := cloned
 	if len(bind.Mask) > 0 {
-		if tree, err = l.masked(cloned.tree, bind.Mask); err != nil {
+		if tree, err = l.masked(cloned, bind.Mask); err != nil {
 			return false, err
 		}
 		defer func() { _ = tree.Close() }()
@@ -64,18 +68,15 @@ func (l *Linux) bind(bind Bind) (bool, error) {
 	return true, l.attach(tree, bind.Target)
 }
 
-// source is a directory, cloned and detached, with what tells it apart.
+// source is what tells a directory apart.
 type source struct {
-	tree     *os.File
 	facts    unix.Statx_t
-	readOnly bool // the mount that it was cloned from, or by request
+	readOnly bool // its mount, or by request
 }
 
-// cloneSource reaches the directory in its own namespace and clones its mount. The clone leaves its source's peer group, so
-// that what is mounted on it, as a mask, never shows on the pool itself.
-func (l *Linux) cloneSource(bind Bind) (*source, error) {
-	cloned := &source{}
-	err := l.onSide(bind.Base.Side, func() error {
+// atSource reaches the directory in its own namespace.
+func (l *Linux) atSource(bind Bind, work func(directory *os.File) error) error {
+	return l.onSide(bind.Base.Side, func() error {
 		base, err := l.calls.directory(bind.Base.Path)
 		if err != nil {
 			return err
@@ -86,10 +87,28 @@ func (l *Linux) cloneSource(bind Bind) (*source, error) {
 			return err
 		}
 		defer func() { _ = directory.Close() }()
-		if cloned.facts, err = l.calls.identity(directory); err != nil {
-			return err
+		return work(directory)
+	})
+}
+
+func (l *Linux) lookAtSource(bind Bind) (source, error) {
+	var asked source
+	err := l.atSource(bind, func(directory *os.File) (err error) {
+		if asked.facts, err = l.calls.identity(directory); err == nil {
+			asked.readOnly, err = l.readOnlyMount(directory)
 		}
-		cloned.tree, err = l.calls.clone(directory, 0)
+		return err
+	})
+	asked.readOnly = asked.readOnly || bind.ReadOnly
+	return asked, err
+}
+
+// cloneSource clones the directory's mount. The clone is detached and leaves its source's peer group, so that what is mounted on it,
+// as a mask, never shows on the pool itself.
+func (l *Linux) cloneSource(bind Bind) (*os.File, error) {
+	var tree *os.File
+	err := l.atSource(bind, func(directory *os.File) (err error) {
+		tree, err = l.calls.clone(directory, 0)
 		return err
 	})
 	if err != nil {
@@ -99,14 +118,10 @@ func (l *Linux) cloneSource(bind Bind) (*source, error) {
 	if bind.ReadOnly {
 		attributes = unix.MOUNT_ATTR_RDONLY
 	}
-	if err := l.calls.setAttributes(cloned.tree, attributes, unix.MS_PRIVATE); err != nil {
-		return nil, errors.Join(err, cloned.tree.Close())
+	if err := l.calls.setAttributes(tree, attributes, unix.MS_PRIVATE); err != nil {
+		return nil, errors.Join(err, tree.Close())
 	}
-	cloned.readOnly, err = l.readOnlyMount(cloned.tree)
-	if err != nil {
-		return nil, errors.Join(err, cloned.tree.Close())
-	}
-	return cloned, nil
+	return tree, nil
 }
 
 // readOnlyMount asks statfs whether a mount, or its superblock, is read-only.
@@ -129,7 +144,7 @@ func (l *Linux) mountAt(target string) (Mount, bool, error) {
 }
 
 // identical is nil when the directory that is mounted at the target is the asked one, in the asked way.
-func (l *Linux) identical(there Mount, asked *source, bind Bind) error {
+func (l *Linux) identical(there Mount, asked source, bind Bind) error {
 	mounted, err := l.calls.directory(bind.Target)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
-	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/option"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -121,31 +120,20 @@ func (d *Driver) draft(ctx context.Context, name string, options map[string]stri
 	return made, nil
 }
 
-// allowed refuses what only the whole node knows: a standalone volume on a Swarm member, and directories inside each other.
+// allowed refuses what only the whole node knows: a standalone volume on a Swarm member, and a second standalone pool.
 func (d *Driver) allowed(ctx context.Context, location backend.Location) error {
-	if location.Standalone {
-		active, err := d.options.Engines.Swarm(ctx)
-		if err != nil {
-			d.log.WithError(err).Warn("the engine did not say whether this node is in a Swarm")
-		}
-		if active {
-			return errors.New("this node is an active member of a Swarm, and a STANDALONE volume would be another one on every node; " +
-				"configure a pool (POOL_NAME, POOL_DEVICE and POOL_PATH, see the README), or leave the Swarm")
-		}
-		if err := d.samePool(ctx, location.Pool); err != nil {
-			return err
-		}
-	}
-	if location.Kind != backend.OCFS2 || location.Whole {
+	if !location.Standalone {
 		return nil
 	}
-	var taken []string
-	for _, record := range d.records.list() {
-		if other := record.Location; other.Kind == backend.OCFS2 && other.Pool == location.Pool && !other.Whole {
-			taken = append(taken, other.Subdir)
-		}
+	active, err := d.options.Engines.Swarm(ctx)
+	if err != nil {
+		d.log.WithError(err).Warn("the engine did not say whether this node is in a Swarm")
 	}
-	return holder.Overlaps(taken, location.Subdir)
+	if active {
+		return errors.New("this node is an active member of a Swarm, and a STANDALONE volume would be another one on every node; " +
+			"configure a pool (POOL_NAME, POOL_DEVICE and POOL_PATH, see the README), or leave the Swarm")
+	}
+	return d.samePool(ctx, location.Pool)
 }
 
 // samePool refuses to begin a new standalone pool where the one with the node's volumes was: its disk is not mounted.
@@ -168,10 +156,9 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 	}
 	var steps undo
 	defer steps.fail(ctx, &err)
-	if made.record, err = made.shelf.Put(ctx, made.record); err != nil {
-		return writable(err)
+	if err := d.announce(ctx, &made, &steps); err != nil {
+		return err
 	}
-	steps.add(func(ctx context.Context) error { return made.shelf.Remove(ctx, made.record.ID) })
 	if made.plan.Username != "" {
 		if err := d.keepSecret(ctx, pool, made.record.Location.Credentials, made.secret()); err != nil {
 			return fmt.Errorf("storing the user name and password: %w", err)

@@ -84,7 +84,8 @@ type Driver struct {
 	records  *records
 	holders  *holder.Keeper
 	uses     *reference.Counter
-	locks    keylock.Locks
+	locks    keylock.Locks // by volume
+	creates  keylock.Locks // by UUID of a pool: one at a time looks for volumes around its own
 	releases releases
 	failures failures
 	// The background's kinds of work, see Run.

@@ -126,6 +126,8 @@ type pool struct {
 	failRemove atomic.Bool
 	// refuseRemove makes a Remove refuse, as of a directory that another volume has too.
 	refuseRemove atomic.Bool
+	// name, when set, is what the pool is called in the configuration.
+	name atomic.Value
 	// hang makes Create and Stage wait until their time is over.
 	hang  atomic.Bool
 	mu    sync.Mutex
@@ -139,6 +141,9 @@ func (p *pool) Kind() string { return backend.OCFS2 }
 func (p *pool) Plan(_ context.Context, request backend.Request) (backend.Plan, error) {
 	location := request.Location
 	location.Pool, location.Standalone = "media-apps", p.standalone.Load()
+	if name, ok := p.name.Load().(string); ok {
+		location.Pool = name
+	}
 	if location.Subdir == "" {
 		location.Subdir = request.Name
 	}

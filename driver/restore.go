@@ -202,6 +202,10 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if inside := d.apart(record); inside != nil {
+		d.log.WithError(inside).WithField("volume", name).Warn("a volume that was not completely made is given up")
+		return d.giveWay(ctx, record, shelf, storage)
+	}
 	if record.Location, err = storage.Create(ctx, volumeOf(record), true); err != nil {
 		return err
 	}

@@ -87,9 +87,17 @@ func (b *Backend) explainDirectory(s share, volume backend.Volume, err error) er
 	return b.explain(s, err)
 }
 
+// inline says that user and password were given in the volume's options: nobody knows the name that they are stored under.
+func (s *share) inline() bool { return strings.HasPrefix(s.credentials, "volume-") }
+
 func (s *share) login() string {
-	if s.credentials == "" {
+	switch {
+	case s.credentials == "":
 		return "a guest"
+	case s.inline() && s.user == "":
+		return "the user of the volume's options"
+	case s.inline():
+		return fmt.Sprintf("the user %q", s.user)
 	}
 	return fmt.Sprintf("the user of the credentials %q", s.credentials)
 }
@@ -99,7 +107,9 @@ func (s *share) fill(text string) string {
 	switch {
 	case s.credentials == "":
 		repair = "Give the volume credentials"
-	case strings.HasPrefix(s.credentials, "volume-"):
+	case s.inline() && s.creating:
+		repair = "Correct user and password in the volume's options"
+	case s.inline():
 		repair = "They were written in the volume's options, of which the engine keeps the first it saw: remove the volume and create it again"
 	}
 	return strings.NewReplacer("{server}", s.server, "{name}", s.name, "{login}", s.login(),

@@ -151,6 +151,7 @@ func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
 			return err
 		}
 		request.User, request.Domain, request.Password = found.Username, found.Domain, found.Password
+		s.user = found.Username
 	}
 	address, err := b.reach(ctx, s)
 	if err != nil {

@@ -36,6 +36,9 @@ type share struct {
 	address      string // given by the volume, or ""
 	port         string
 	key, target  string
+	// For the sentences: user is who logs in, once that was read; creating says that the volume does not exist yet.
+	user     string
+	creating bool
 }
 
 // newShare derives the share mount of a location, which is checked again: records are hostile input.

@@ -104,6 +104,7 @@ func (b *Backend) Create(ctx context.Context, volume backend.Volume, own bool) (
 	if err != nil {
 		return backend.Location{}, err
 	}
+	share.creating = true
 	if err := b.ensure(ctx, share); err != nil {
 		b.forget(share)
 		return backend.Location{}, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/smb"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -169,6 +170,14 @@ func TestSentences(t *testing.T) {
 	guest.Location.Credentials = ""
 	_, err = b.backend.Stage(t.Context(), guest)
 	add("guest refused", err)
+	inline := volume("v", "")
+	inline.Location.Credentials = credential.ForVolume(inline.ID)
+	bob := credential.Credentials{Username: "bob", Password: mounter.NewSecret("canary")}
+	assert.NilError(t, credential.NewStore(b.kernel, "/var/lib/homelab-storage/credentials").Set(t.Context(), inline.Location.Credentials, bob))
+	_, err = b.backend.Create(t.Context(), inline, false)
+	add("inline user refused at Create", err)
+	_, err = b.backend.Stage(t.Context(), inline)
+	add("inline user refused at Mount", err)
 	golden.Assert(t, text.String(), "sentences.golden")
 }
 

@@ -53,16 +53,21 @@ func WriteMark(private string, made Mark, options ...durable.Option) error {
 
 // ReadMark gives a volume's mark on a directory; has says whether there is one.
 func ReadMark(private, subdir, volumeID string, options ...durable.Option) (read Mark, has bool, err error) {
-	name, err := markName(subdir, volumeID)
-	if err != nil {
-		return Mark{}, false, err
-	}
 	dir, err := durable.Open(private, options...)
 	if err != nil {
 		return Mark{}, false, err
 	}
 	defer dir.Close() //nolint:errcheck // nothing was written through it
-	text, err := dir.Read(name, maxMark)
+	return MarkIn(dir, subdir, volumeID)
+}
+
+// MarkIn is [ReadMark] for a private folder that is open.
+func MarkIn(private *durable.Dir, subdir, volumeID string) (read Mark, has bool, err error) {
+	name, err := markName(subdir, volumeID)
+	if err != nil {
+		return Mark{}, false, err
+	}
+	text, err := private.Read(name, maxMark)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Mark{}, false, nil
 	}

@@ -37,6 +37,8 @@ var (
 	ErrTooLarge = errors.New("the file is too large")
 	// ErrLink says that a symbolic link is on the way to a name, or has the name of a file that is to be written.
 	ErrLink = errors.New("a symbolic link is in the way")
+	// ErrMount says that something else is mounted on the way to a name.
+	ErrMount = errors.New("something else is mounted there")
 	// ErrNotRegular says that something else than a plain file has the name.
 	ErrNotRegular = errors.New("not a regular file")
 )

@@ -191,9 +191,9 @@ func TestMkdir(t *testing.T) {
 func TestMountsAreNotCrossed(t *testing.T) {
 	top := open(t, "/")
 	_, err := top.Folder("proc")
-	assert.ErrorIs(t, err, syscall.EXDEV)
+	assert.ErrorIs(t, err, durable.ErrMount)
 	_, err = top.Read("proc/version", 1)
-	assert.ErrorIs(t, err, syscall.EXDEV)
+	assert.ErrorIs(t, err, durable.ErrMount)
 }
 
 // TestFolder: what is done in a folder that is open is done there, with the rules of the folder above it.
@@ -235,8 +235,17 @@ func TestAppendRenameRemoveList(t *testing.T) {
 	entries, err := dir.List("sub")
 	assert.NilError(t, err)
 	assert.Equal(t, len(entries), 1)
-	assert.NilError(t, dir.Remove("sub/log"))
-	assert.NilError(t, dir.Remove("sub/log"), "gone is success")
+	sub, err := dir.Folder("sub")
+	assert.NilError(t, err)
+	defer func() { assert.NilError(t, sub.Close()) }()
+	for _, want := range []bool{false, true} {
+		for range 2 { // asking moves nothing
+			empty, err := sub.Empty()
+			assert.NilError(t, err)
+			assert.Equal(t, empty, want)
+		}
+		assert.NilError(t, dir.Remove("sub/log"), "gone is success")
+	}
 	has, err := dir.Exists("sub/log")
 	assert.NilError(t, err)
 	assert.Assert(t, !has)

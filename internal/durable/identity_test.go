@@ -6,16 +6,11 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
-
-	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 func identity(t *testing.T, path string) string {
 	t.Helper()
-	root, err := os.OpenRoot(path)
-	assert.NilError(t, err)
-	defer func() { assert.NilError(t, root.Close()) }()
-	id, err := durable.Identity(root)
+	id, err := open(t, path).Identity()
 	assert.NilError(t, err)
 	return id
 }

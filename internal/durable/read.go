@@ -123,6 +123,27 @@ func (d *Dir) List(folder string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
+// Empty says whether the folder has no entry. It looks at a few, however many there are.
+func (d *Dir) Empty() (bool, error) {
+	var names []string
+	err := d.at(func(folder int) error {
+		opened, err := openFolder(folder, ".", beneath())
+		if err != nil {
+			return err
+		}
+		file := os.NewFile(uintptr(opened), d.path)
+		names, err = file.Readdirnames(1)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return errors.Join(err, file.Close())
+	})
+	if err != nil {
+		return false, fmt.Errorf("list %s: %w", d.path, err)
+	}
+	return len(names) == 0, nil
+}
+
 // Exists says whether something has the name; it does not follow symbolic links.
 func (d *Dir) Exists(name string) (bool, error) {
 	if err := check(name); err != nil {

@@ -20,8 +20,12 @@ func openFolder(from int, name string, how *unix.OpenHow) (folder int, err error
 		folder, err = unix.Openat2(from, name, how)
 		return err
 	})
-	if errors.Is(err, unix.ELOOP) && how.Resolve != 0 {
+	switch {
+	case how.Resolve == 0:
+	case errors.Is(err, unix.ELOOP):
 		err = ErrLink
+	case errors.Is(err, unix.EXDEV):
+		err = ErrMount
 	}
 	return folder, err
 }

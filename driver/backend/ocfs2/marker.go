@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
-	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
@@ -83,16 +81,21 @@ func (b *Backend) marker(root string, found proven, want wanted) (marker, error)
 	return parseMarker(text)
 }
 
-// openPrivate opens the private folder, which it makes when that is wanted and it is missing.
+// openPrivate opens the private folder, which it makes when that is wanted and it is missing. One that is a link or something
+// else is refused.
 func (b *Backend) openPrivate(root string, want wanted) (*durable.Dir, error) {
-	if err := realPrivate(root); err != nil && (!want.mark || !errors.Is(err, fs.ErrNotExist)) {
+	pool, err := durable.Open(root, b.durable...)
+	if err != nil {
 		return nil, err
 	}
-	options := b.durable
-	if want.mark {
-		options = append([]durable.Option{durable.Make()}, options...)
+	defer func() { _ = pool.Close() }()
+	private, err := openDirectory(pool, backend.PrivateFolder)
+	if errors.Is(err, fs.ErrNotExist) && want.mark {
+		if err = pool.Mkdir(backend.PrivateFolder); err == nil {
+			private, err = openDirectory(pool, backend.PrivateFolder)
+		}
 	}
-	return durable.Open(root+"/"+backend.PrivateFolder, options...)
+	return private, err
 }
 
 // makeFolder makes the standalone pool's folder on the node's own disk.
@@ -102,20 +105,6 @@ func (b *Backend) makeFolder(root string) error {
 		return err
 	}
 	return dir.Close()
-}
-
-// realPrivate refuses a private folder that is a link or something else.
-func realPrivate(path string) error {
-	root, err := os.OpenRoot(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	exists, err := directory.Exists(root, backend.PrivateFolder)
-	if err == nil && !exists {
-		return fs.ErrNotExist
-	}
-	return err
 }
 
 // newMarker is of the file system's UUID; a standalone pool gets a UUID of its own.

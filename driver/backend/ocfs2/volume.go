@@ -40,9 +40,14 @@ func (b *Backend) open(ctx context.Context, volume backend.Volume, want wanted) 
 	return b.prove(ctx, pool, want)
 }
 
-// work does file work on a proven pool, on a thread of its own, with the pool's root open.
+// guarded does file work on a proven pool, on a thread of its own.
+func (b *Backend) guarded(ctx context.Context, pool proven, key string, work func() error) error {
+	return b.kernel.Do(ctx, "pool "+pool.Name+" "+key, work)
+}
+
+// work is guarded with the pool's root open.
 func (b *Backend) work(ctx context.Context, pool proven, key string, work func(root *os.Root) error) error {
-	return b.kernel.Do(ctx, "pool "+pool.Name+" "+key, func() error {
+	return b.guarded(ctx, pool, key, func() error {
 		root, err := os.OpenRoot(pool.root)
 		if err != nil {
 			return err
@@ -107,12 +112,17 @@ func (b *Backend) create(root *os.Root, private string, volume backend.Volume) (
 
 // recognise keeps the identity of a volume's directory in its mark, so that another one in its place is noticed.
 func (b *Backend) recognise(root *os.Root, private string, mark backend.Mark) error {
-	dir, err := directory.Open(root, mark.Subdir)
+	pool, err := durable.Open(root.Name())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pool.Close() }()
+	dir, err := openDirectory(pool, mark.Subdir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	if mark.Identity, err = durable.Identity(dir); err != nil {
+	if mark.Identity, err = dir.Identity(); err != nil {
 		return err
 	}
 	return backend.WriteMark(private, mark, b.durable...)
@@ -156,7 +166,7 @@ func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Sta
 		staged.ReadOnly, staged.Mask = true, []string{backend.PrivateFolder}
 		return staged, nil
 	}
-	err = b.work(ctx, pool, volume.Location.Subdir, func(root *os.Root) error { return own(root, pool.private(), volume) })
+	err = b.guarded(ctx, pool, volume.Location.Subdir, func() error { return own(pool.root, volume) })
 	if err != nil {
 		return backend.Staged{}, b.explain(pool, volume, err)
 	}
@@ -165,13 +175,23 @@ func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Sta
 
 // own proves that a directory is the volume's: it is marked, and it is the one that was marked. One with data that took its place
 // was put there by somebody, as from a backup; an empty one was not, and an application would begin anew in it.
-func own(root *os.Root, private string, volume backend.Volume) error {
-	dir, err := directory.Open(root, volume.Location.Subdir)
+func own(root string, volume backend.Volume) error {
+	pool, err := durable.Open(root)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pool.Close() }()
+	dir, err := openDirectory(pool, volume.Location.Subdir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = dir.Close() }()
-	mark, has, err := backend.ReadMark(private, volume.Location.Subdir, volume.ID)
+	private, err := openDirectory(pool, backend.PrivateFolder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = private.Close() }()
+	mark, has, err := backend.MarkIn(private, volume.Location.Subdir, volume.ID)
 	switch {
 	case err != nil:
 		return err
@@ -180,15 +200,33 @@ func own(root *os.Root, private string, volume backend.Volume) error {
 	case mark.Identity == "":
 		return nil
 	}
-	identity, err := durable.Identity(dir)
+	identity, err := dir.Identity()
 	if err != nil || identity == mark.Identity {
 		return err
 	}
-	empty, err := isEmpty(dir)
+	empty, err := dir.Empty()
 	if empty {
 		return errReplaced
 	}
 	return err
+}
+
+// openDirectory opens a directory of the pool as Bind does, in one system call. When that fails, the walk from one folder to the next
+// says which of them is in the way.
+func openDirectory(pool *durable.Dir, subdir string) (*durable.Dir, error) {
+	dir, failed := pool.Folder(subdir)
+	if failed == nil {
+		return dir, nil
+	}
+	root, err := os.OpenRoot(pool.Path())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	if _, err := directory.Exists(root, subdir); err != nil {
+		return nil, err
+	}
+	return nil, failed
 }
 
 // isEmpty looks at one entry of a directory that may be large.

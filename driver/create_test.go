@@ -59,6 +59,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"x", map[string]string{"help": ""}, []string{"the options of homelab-storage (no volume was made)"}},
 		{"vol", map[string]string{"help": "1"}, []string{"the options of homelab-storage (no volume was made)", "\n  subdir "}},
 		{"vol", map[string]string{"class": "dbase"}, []string{`class "dbase" is unknown; the classes are db, library, config, data, backup, media, downloads, cache, temp, postgres`}},
+		{"vol", map[string]string{"class": "DB"}, []string{`volume "vol": class "DB" is unknown; did you mean db? The classes are db, library`}},
 		{"vol", map[string]string{"class": "db", "type": "cifs", "device": "//nas/x"}, []string{`volume "vol": `, "SQLite on an SMB share", "docker volume create -d homelab-storage -o class=db vol"}},
 		{"vol", map[string]string{"sqlite": "true", "device": "//nas/x"}, []string{"sqlite=true is for databases"}},
 		{"vol", map[string]string{"sqlite": "true", "class": "media"}, []string{"sqlite=true is for databases"}},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 )
 
@@ -65,6 +66,9 @@ func Find(name string, custom map[string]settings.Class) (Class, error) {
 		return row, nil
 	}
 	own, ok := custom[name]
+	if near := mountoption.Nearest(name, Names(custom)); !ok && near != "" {
+		return Class{}, fmt.Errorf("class %q is unknown; did you mean %s? The classes are %s", name, near, strings.Join(Names(custom), ", "))
+	}
 	if !ok {
 		return Class{}, fmt.Errorf("class %q is unknown; the classes are %s", name, strings.Join(Names(custom), ", "))
 	}

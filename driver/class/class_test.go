@@ -36,8 +36,12 @@ func TestAnOperatorsClassIsLikeABuiltInOne(t *testing.T) {
 	assert.Equal(t, *row.UID, uid)
 	_, err = class.Find("broken", custom)
 	assert.ErrorContains(t, err, `class "broken" of the configuration is like "postgres", which is not a built-in class`)
-	_, err = class.Find("dbb", custom)
-	assert.ErrorContains(t, err, `class "dbb" is unknown; the classes are db, library, config, data, backup, media, downloads, cache, temp, broken, postgres`)
+	for name, near := range map[string]string{"DB": "db", "dbb": "db", "Postgre": "postgres", "download": "downloads"} {
+		_, err = class.Find(name, custom)
+		assert.ErrorContains(t, err, "is unknown; did you mean "+near+"? The classes are db, library, config")
+	}
+	_, err = class.Find("tv", custom)
+	assert.Error(t, err, `class "tv" is unknown; the classes are db, library, config, data, backup, media, downloads, cache, temp, broken, postgres`)
 }
 
 func TestWithoutAClassDataIsSafest(t *testing.T) {

@@ -33,11 +33,12 @@ var names = func() map[string]bool {
 	return index
 }()
 
-// Nearest is the one of some names that is at most two edits away from a name; "" when none is.
+// Nearest is the one of some names that is at most two edits away from a name, whatever its case, and has something in common
+// with it; "" when none is.
 func Nearest(name string, names []string) string {
 	best, distance := "", 3
 	for _, candidate := range names {
-		if d := levenshtein.Distance(strings.ToLower(name), candidate, nil); d < distance {
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(candidate), nil); d < min(distance, len(candidate)) {
 			best, distance = candidate, d
 		}
 	}

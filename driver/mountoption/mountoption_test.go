@@ -63,6 +63,8 @@ func TestNearest(t *testing.T) {
 	assert.Equal(t, mountoption.Nearest("filemode", names), "file_mode")
 	assert.Equal(t, mountoption.Nearest("VERSION", names), "")
 	assert.Equal(t, mountoption.Nearest("verz", names), "vers")
+	assert.Equal(t, mountoption.Nearest("VERS", names), "vers")
+	assert.Equal(t, mountoption.Nearest("x", []string{"o", "ro"}), "", "nothing in common")
 }
 
 // Whatever the text, Split ends, and Public gives out nothing of a password that stands alone.

@@ -8,8 +8,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/agext/levenshtein"
-
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -67,15 +66,13 @@ func setPassword(set *Set, value string) error {
 	return nil
 }
 
-// unknown names the nearest option: at most two edits away, or one that it begins.
+// unknown names the nearest option.
 func unknown(key string) error {
-	best, distance := "", 3
+	var names []string
 	for _, row := range Table() {
-		if d := levenshtein.Distance(strings.ToLower(key), row.Name, nil); d < distance {
-			best, distance = row.Name, d
-		}
+		names = append(names, row.Name)
 	}
-	if best != "" {
+	if best := mountoption.Nearest(key, names); best != "" {
 		return fmt.Errorf("option %q is unknown; did you mean %s? -o help=1 lists them all", key, best)
 	}
 	return fmt.Errorf("option %q is unknown; -o help=1 lists them all", key)

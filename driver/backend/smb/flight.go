@@ -143,6 +143,9 @@ func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
 	defer unlock()
 	b.occupy(s.server, own)
 	defer b.occupy(s.server, nil)
+	if mounted, err := b.mounted(ctx, s); mounted || err != nil {
+		return err // by a flight that ended after the caller had looked
+	}
 
 	request := s.request("", "")
 	if s.credentials != "" {

@@ -36,7 +36,7 @@ func (s *session) catalogCommand() *cobra.Command {
 }
 
 func (s *session) catalogAct(use, short, long string, act func(*cobra.Command, *protocol.Client) error) *cobra.Command {
-	return s.reaches(&cobra.Command{
+	return &cobra.Command{
 		Use: use, Short: short, Long: long, Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			client, err := s.client(command.Context())
@@ -45,5 +45,5 @@ func (s *session) catalogAct(use, short, long string, act func(*cobra.Command, *
 			}
 			return act(command, client)
 		},
-	})
+	}
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/homelab-storage/homelab-storage/plugin/engine"
 	"github.com/homelab-storage/homelab-storage/plugin/protocol"
 )
@@ -21,12 +19,6 @@ const (
 	pluginFolder = "/run/docker/plugins"
 	socketName   = "homelab-storage.sock"
 )
-
-// reaches adds the flag of commands that ask the plugin.
-func (s *session) reaches(command *cobra.Command) *cobra.Command {
-	command.Flags().StringVar(&s.socket, "socket", "", "the plugin's socket (default: found by itself)")
-	return command
-}
 
 // client finds the plugin.
 func (s *session) client(ctx context.Context) (*protocol.Client, error) {

@@ -15,23 +15,23 @@ func (s *session) holderCommand() *cobra.Command {
 
 func (s *session) holderList() *cobra.Command {
 	var pool string
-	command := s.reaches(&cobra.Command{
+	command := &cobra.Command{
 		Use: "ls", Short: "List the directories in use and the nodes that use them", Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return s.showHolders(command, pool, func(driver.HolderRecord) bool { return true })
 		},
-	})
+	}
 	command.Flags().StringVar(&pool, "pool", "", "only this pool")
 	return command
 }
 
 func (s *session) holderShow() *cobra.Command {
-	return s.reaches(&cobra.Command{
+	return &cobra.Command{
 		Use: "show POOL SUBDIR", Short: "Show who uses one directory of a pool", Args: between(2, 2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return s.showHolders(command, arguments[0], func(record driver.HolderRecord) bool { return record.Subdir == arguments[1] })
 		},
-	})
+	}
 }
 
 func (s *session) showHolders(command *cobra.Command, pool string, wanted func(driver.HolderRecord) bool) error {
@@ -64,7 +64,7 @@ func writeHolders(p *page, records []driver.HolderRecord) {
 
 func (s *session) holderBreak() *cobra.Command {
 	var force bool
-	command := s.reaches(&cobra.Command{
+	command := &cobra.Command{
 		Use: "break VOLUME NODE", Short: "Take a volume away from a node that is gone for good",
 		Long: "Take a volume away from a node that is gone for good.\n\n" +
 			"It is refused while the node is alive. With --force it is not: stop the volume's containers there first, because\n" +
@@ -80,7 +80,7 @@ func (s *session) holderBreak() *cobra.Command {
 			}
 			return s.done("Node %s no longer has the volume %s.", arguments[1], arguments[0])
 		},
-	})
+	}
 	command.Flags().BoolVar(&force, "force", false, "also when the node is alive")
 	return command
 }

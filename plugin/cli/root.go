@@ -103,6 +103,7 @@ func newRoot(options Options, asDocker bool) *cobra.Command {
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help shows the flags", err, command.CommandPath())}
 	})
+	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the plugin's socket (default: found by itself)")
 	root.PersistentFlags().StringVar(&s.format, "format", "table", "table, or json")
 	root.AddCommand(s.statusCommand(), s.trashCommand(), s.holderCommand(), s.poolCommand(), s.shareCommand(),
 		s.catalogCommand(), s.credentialsCommand(), s.optionsCommand(), s.versionCommand())

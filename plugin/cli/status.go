@@ -12,28 +12,28 @@ import (
 )
 
 func (s *session) statusCommand() *cobra.Command {
-	return s.reaches(&cobra.Command{
+	return &cobra.Command{
 		Use: "status", Short: "Show how the plugin on this node is: pools, shares, problems", Args: noArguments,
 		RunE: s.withHealth(func(health driver.Health) error { return s.print(health, func(p *page) { writeHealth(p, health) }) }),
-	})
+	}
 }
 
 func (s *session) poolCommand() *cobra.Command {
-	return group("pool", "Show the pools", s.reaches(&cobra.Command{
+	return group("pool", "Show the pools", &cobra.Command{
 		Use: "ls", Short: "List the pools of this node", Args: noArguments,
 		RunE: s.withHealth(func(health driver.Health) error {
 			return s.print(present(health.Pools), func(p *page) { writePools(p, health) })
 		}),
-	}))
+	})
 }
 
 func (s *session) shareCommand() *cobra.Command {
-	return group("share", "Show the SMB shares", s.reaches(&cobra.Command{
+	return group("share", "Show the SMB shares", &cobra.Command{
 		Use: "ls", Short: "List the shares that were used on this node since the plugin started", Args: noArguments,
 		RunE: s.withHealth(func(health driver.Health) error {
 			return s.print(present(health.Shares), func(p *page) { writeShares(p, health) })
 		}),
-	}))
+	})
 }
 
 // present makes an empty list of none, for JSON.

@@ -15,7 +15,7 @@ func (s *session) trashCommand() *cobra.Command {
 
 func (s *session) trashList() *cobra.Command {
 	var pool string
-	command := s.reaches(&cobra.Command{
+	command := &cobra.Command{
 		Use: "ls", Short: "List the data of removed volumes", Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			client, err := s.client(command.Context())
@@ -31,7 +31,7 @@ func (s *session) trashList() *cobra.Command {
 			}
 			return errors.Join(s.print(entries, func(p *page) { writeTrash(p, entries) }), problem)
 		},
-	})
+	}
 	command.Flags().StringVar(&pool, "pool", "", "only this pool")
 	return command
 }
@@ -45,7 +45,7 @@ func writeTrash(p *page, entries []driver.TrashEntry) {
 }
 
 func (s *session) trashRestore() *cobra.Command {
-	return s.reaches(&cobra.Command{
+	return &cobra.Command{
 		Use: "restore ID [NAME]", Short: "Make a volume of removed data, under its old name or another", Args: between(1, 2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			client, err := s.client(command.Context())
@@ -61,13 +61,13 @@ func (s *session) trashRestore() *cobra.Command {
 			}
 			return s.done("The data %s is a volume again.", arguments[0])
 		},
-	})
+	}
 }
 
 func (s *session) trashEmpty() *cobra.Command {
 	var pool, olderThan string
 	var all bool
-	command := s.reaches(&cobra.Command{
+	command := &cobra.Command{
 		Use: "empty [ID]", Short: "Delete removed data for good: one entry, old ones, or all",
 		Example: "  trash empty 20260102T030405Z-radarr\n  trash empty --older-than 7d\n  trash empty --all --pool media-apps",
 		Args:    between(0, 1),
@@ -96,7 +96,7 @@ func (s *session) trashEmpty() *cobra.Command {
 			}
 			return errors.Join(err, s.done("Deleted %d of the trash's entries.", count))
 		},
-	})
+	}
 	command.Flags().StringVar(&pool, "pool", "", "only this pool")
 	command.Flags().StringVar(&olderThan, "older-than", "", "all entries removed longer ago, for example 7d")
 	command.Flags().BoolVar(&all, "all", false, "all entries")

@@ -140,20 +140,36 @@ func (d *Driver) Holders(ctx context.Context, pool string) ([]HolderRecord, erro
 	return all, problems.ErrorOrNil()
 }
 
+// HolderOf tells who uses a volume's directory, under whatever name.
+func (d *Driver) HolderOf(ctx context.Context, volume string) (HolderRecord, error) {
+	directory, err := d.held(ctx, volume)
+	if err != nil {
+		return HolderRecord{}, err
+	}
+	record, err := d.holders.Show(ctx, directory)
+	return HolderRecord{Pool: directory.Pool.Name, Record: record}, err
+}
+
 // HolderBreak takes a volume's hold away from a node that is gone for good.
 func (d *Driver) HolderBreak(ctx context.Context, volume, node string, force bool) error {
-	record, _, ok := d.records.get(volume)
-	if !ok || !visible(record) {
-		return fmt.Errorf("volume %q: %w", volume, ErrNotFound)
-	}
-	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
-		return fmt.Errorf("volume %q has no holder: only volumes with a directory on a pool have one", volume)
-	}
-	pool, err := d.options.Pools.Prove(ctx, record.Location.Pool)
+	directory, err := d.held(ctx, volume)
 	if err != nil {
 		return err
 	}
-	return d.holders.Break(ctx, holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, node, force)
+	return d.holders.Break(ctx, directory, node, force)
+}
+
+// held is the directory that a volume's hold is about.
+func (d *Driver) held(ctx context.Context, volume string) (holder.Directory, error) {
+	record, _, ok := d.records.get(volume)
+	if !ok || !visible(record) {
+		return holder.Directory{}, fmt.Errorf("volume %q: %w", volume, ErrNotFound)
+	}
+	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
+		return holder.Directory{}, fmt.Errorf("volume %q has no holder: only volumes with a directory on a pool have one", volume)
+	}
+	pool, err := d.options.Pools.Prove(ctx, record.Location.Pool)
+	return holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, err
 }
 
 // CatalogAdopt takes the catalog that is on the catalog pool now as the right one, and returns the volumes that only this

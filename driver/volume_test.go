@@ -260,3 +260,20 @@ func TestRemoveLeavesNoHolderRecord(t *testing.T) {
 	_, err = os.Stat(folder)
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// The operator names the volume; its directory may have another name, and other volumes.
+func TestHolderOfAVolume(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "radarr_config", map[string]string{"class": "db", "subdir": "radarr"})
+	b.mount(t, "radarr_config", "a")
+	record, err := b.driver.HolderOf(t.Context(), "radarr_config")
+	assert.NilError(t, err)
+	assert.Equal(t, record.Pool, "media-apps")
+	assert.Equal(t, record.Subdir, "radarr")
+	assert.Equal(t, len(record.Holders), 1)
+	_, err = b.driver.HolderOf(t.Context(), "radarr")
+	assert.ErrorIs(t, err, driver.ErrNotFound)
+	b.create(t, "torrents", map[string]string{"device": "//nas/torrents"})
+	_, err = b.driver.HolderOf(t.Context(), "torrents")
+	assert.Error(t, err, `volume "torrents" has no holder: only volumes with a directory on a pool have one`)
+}

@@ -95,6 +95,19 @@ func (o *operator) Holders(context.Context, string) ([]driver.HolderRecord, erro
 	return []driver.HolderRecord{held("radarr", holder.Exclusive, "node-1"), held("shared", holder.Shared, "node-1", "node-2"), held("free", holder.Shared)}, nil
 }
 
+func (o *operator) HolderOf(ctx context.Context, volume string) (driver.HolderRecord, error) {
+	if o.empty {
+		return driver.HolderRecord{}, fmt.Errorf("volume %q: no such volume", volume)
+	}
+	all, err := o.Holders(ctx, "")
+	for _, record := range all {
+		if record.Subdir == volume {
+			return record, err
+		}
+	}
+	return driver.HolderRecord{Pool: "media-apps"}, err
+}
+
 func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) error {
 	o.got = fmt.Sprintf("%s,%s,%t", volume, node, force)
 	if !force {
@@ -140,7 +153,7 @@ func TestOutputs(t *testing.T) {
 		serve(t, &operator{empty: empty})
 		var text strings.Builder
 		for _, line := range []string{
-			"status", "pool ls", "share ls", "share ls --format json", "trash ls", "trash ls --format json", "holder ls", "holder show media-apps radarr",
+			"status", "pool ls", "share ls", "share ls --format json", "trash ls", "trash ls --format json", "holder ls", "holder show media-apps radarr", "holder show radarr", "holder show free",
 			"holder show media-apps free --format json", "holder break radarr node-2", "holder break radarr node-2 --force",
 			"trash restore wrong", "trash restore x", "trash empty x", "catalog adopt", "catalog restore",
 		} {
@@ -175,7 +188,7 @@ func TestWrongCommandLines(t *testing.T) {
 	var text strings.Builder
 	for _, line := range []string{
 		"staus", "frobnicate", "trash", "trash lst", "trash ls x", "trash restore", "trash restore a b c", "trash empty", "trash empty x --all", "trash empty --older-than 7",
-		"holder break radarr", "holder show radarr", "status --frmat json", "version --format xml", "credentials set", "credentials set nas", "credentials rm",
+		"holder break radarr", "holder show", "status --frmat json", "version --format xml", "credentials set", "credentials set nas", "credentials rm",
 		"catalog adopt now", "serve now", "status --socket /nowhere/p.sock",
 	} {
 		code, out, problem := run(t, "", append([]string{"homelab-storage"}, strings.Fields(line)...)...)

@@ -27,11 +27,30 @@ func (s *session) holderList() *cobra.Command {
 
 func (s *session) holderShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show POOL SUBDIR", Short: "Show who uses one directory of a pool", Args: between(2, 2),
+		Use: "show (VOLUME | POOL SUBDIR)", Short: "Show who uses a volume's directory, or one directory of a pool", Args: between(1, 2),
 		RunE: func(command *cobra.Command, arguments []string) error {
+			if len(arguments) == 1 {
+				return s.showHolder(command, arguments[0])
+			}
 			return s.showHolders(command, arguments[0], func(record driver.HolderRecord) bool { return record.Subdir == arguments[1] })
 		},
 	}
+}
+
+func (s *session) showHolder(command *cobra.Command, volume string) error {
+	client, err := s.client(command.Context())
+	if err != nil {
+		return err
+	}
+	record, err := client.HolderOf(command.Context(), volume)
+	if err != nil {
+		return err
+	}
+	found := []driver.HolderRecord{}
+	if len(record.Holders) > 0 {
+		found = append(found, record)
+	}
+	return s.print(found, func(p *page) { writeHolders(p, found, "No node uses the volume "+volume+".") })
 }
 
 func (s *session) showHolders(command *cobra.Command, pool string, wanted func(driver.HolderRecord) bool) error {
@@ -49,17 +68,17 @@ func (s *session) showHolders(command *cobra.Command, pool string, wanted func(d
 	if problem != nil && len(found) == 0 {
 		return problem
 	}
-	return errors.Join(s.print(found, func(p *page) { writeHolders(p, found) }), problem)
+	return errors.Join(s.print(found, func(p *page) { writeHolders(p, found, "No node uses any directory.") }), problem)
 }
 
-func writeHolders(p *page, records []driver.HolderRecord) {
+func writeHolders(p *page, records []driver.HolderRecord, none string) {
 	var rows [][]string
 	for _, record := range records {
 		for _, holder := range record.Holders {
 			rows = append(rows, []string{record.Pool, record.Subdir, string(record.Mode), holder.Name, fmt.Sprint(len(holder.Uses)), moment(holder.Since)})
 		}
 	}
-	p.table("No node uses any directory.", "POOL SUBDIR MODE NODE VOLUMES SINCE", rows)
+	p.table(none, "POOL SUBDIR MODE NODE VOLUMES SINCE", rows)
 }
 
 func (s *session) holderBreak() *cobra.Command {

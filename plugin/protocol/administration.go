@@ -13,6 +13,7 @@ const adminPrefix = "Homelab."
 // Requests and answers of the operator's calls.
 type (
 	poolRequest    struct{ Pool string }
+	volumeRequest  struct{ Volume string }
 	restoreRequest struct{ ID, Name string }
 	emptyRequest   struct {
 		Pool, ID  string
@@ -59,6 +60,9 @@ func (s *Server) administrationRoutes() {
 	})
 	administer(s, "Holders", func(ctx context.Context, service Service, q poolRequest) ([]driver.HolderRecord, error) {
 		return service.Holders(ctx, q.Pool)
+	})
+	administer(s, "HolderOf", func(ctx context.Context, service Service, q volumeRequest) (driver.HolderRecord, error) {
+		return service.HolderOf(ctx, q.Volume)
 	})
 	administer(s, "HolderBreak", func(ctx context.Context, service Service, q breakRequest) (none, error) {
 		return none{}, service.HolderBreak(ctx, q.Volume, q.Node, q.Force)

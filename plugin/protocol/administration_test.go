@@ -40,6 +40,11 @@ func (o *operator) Holders(_ context.Context, pool string) ([]driver.HolderRecor
 	return []driver.HolderRecord{{Pool: "p"}}, nil
 }
 
+func (o *operator) HolderOf(_ context.Context, volume string) (driver.HolderRecord, error) {
+	o.got = append(o.got, volume)
+	return driver.HolderRecord{Pool: "q"}, nil
+}
+
 func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) error {
 	o.got = append(o.got, volume, node, force)
 	return errors.New("still alive")
@@ -69,6 +74,9 @@ func TestClient(t *testing.T) {
 	held, err := client.Holders(ctx, "")
 	assert.NilError(t, err)
 	assert.Equal(t, held[0].Pool, "p")
+	one, err := client.HolderOf(ctx, "w")
+	assert.NilError(t, err)
+	assert.Equal(t, one.Pool, "q")
 	assert.Error(t, client.HolderBreak(ctx, "v", "n", true), "still alive")
 	lost, err := client.CatalogAdopt(ctx)
 	assert.NilError(t, err)
@@ -76,7 +84,7 @@ func TestClient(t *testing.T) {
 	count, err = client.CatalogRestore(ctx)
 	assert.NilError(t, err)
 	assert.Equal(t, count, 4)
-	assert.DeepEqual(t, service.got, []any{"a", "t", "new", "a", "t", time.Hour, "", "v", "n", true})
+	assert.DeepEqual(t, service.got, []any{"a", "t", "new", "a", "t", time.Hour, "", "w", "v", "n", true})
 }
 
 func TestClientOfNobody(t *testing.T) {

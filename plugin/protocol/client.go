@@ -56,6 +56,11 @@ func (c *Client) Holders(ctx context.Context, pool string) ([]driver.HolderRecor
 	return ask[[]driver.HolderRecord](ctx, c, "Holders", poolRequest{pool})
 }
 
+// HolderOf tells who uses a volume's directory.
+func (c *Client) HolderOf(ctx context.Context, volume string) (driver.HolderRecord, error) {
+	return ask[driver.HolderRecord](ctx, c, "HolderOf", volumeRequest{volume})
+}
+
 // HolderBreak takes a hold away from a node.
 func (c *Client) HolderBreak(ctx context.Context, volume, node string, force bool) error {
 	_, err := ask[none](ctx, c, "HolderBreak", breakRequest{volume, node, force})

@@ -32,6 +32,7 @@ type Administration interface {
 	TrashRestore(ctx context.Context, id, name string) error
 	TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error)
 	Holders(ctx context.Context, pool string) ([]driver.HolderRecord, error)
+	HolderOf(ctx context.Context, volume string) (driver.HolderRecord, error)
 	HolderBreak(ctx context.Context, volume, node string, force bool) error
 	CatalogAdopt(ctx context.Context) ([]string, error)
 	CatalogRestore(ctx context.Context) (int, error)

@@ -224,6 +224,9 @@ func (d *Driver) problems() []string {
 			texts = append(texts, err.Error())
 		}
 	}
+	if d.aloneInSwarm.Load() {
+		texts = append(texts, errSwarm.Error())
+	}
 	for _, shelf := range []*catalog.Catalog{d.records.node, d.records.cluster} {
 		if state := shelf.State(); state.Frozen != "" {
 			texts = append(texts, state.Frozen)

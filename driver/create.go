@@ -120,33 +120,6 @@ func (d *Driver) draft(ctx context.Context, name string, options map[string]stri
 	return made, nil
 }
 
-// allowed refuses what only the whole node knows: a standalone volume on a Swarm member, and a second standalone pool.
-func (d *Driver) allowed(ctx context.Context, location backend.Location) error {
-	if !location.Standalone {
-		return nil
-	}
-	active, err := d.options.Engines.Swarm(ctx)
-	if err != nil {
-		d.log.WithError(err).Warn("the engine did not say whether this node is in a Swarm")
-	}
-	if active {
-		return errors.New("this node is an active member of a Swarm, and a STANDALONE volume would be another one on every node; " +
-			"configure a pool (POOL_NAME, POOL_DEVICE and POOL_PATH, see the README), or leave the Swarm")
-	}
-	return d.samePool(ctx, location.Pool)
-}
-
-// samePool refuses to begin a new standalone pool where the one with the node's volumes was: its disk is not mounted.
-func (d *Driver) samePool(ctx context.Context, pool string) error {
-	for _, record := range d.records.node.List() {
-		if record.Location.Standalone && record.State == catalog.Ready {
-			_, err := d.options.Pools.Check(ctx, pool)
-			return err
-		}
-	}
-	return nil
-}
-
 // build does the durable steps. A failure takes them back; a crash leaves a record in state creating, which the next start,
 // or the next Create, completes.
 func (d *Driver) build(ctx context.Context, made draft) (err error) {

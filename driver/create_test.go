@@ -98,28 +98,6 @@ func TestCreateRefusesDirectoriesInsideEachOther(t *testing.T) {
 	b.create(t, "beside", map[string]string{"subdir": "apps/media2"})
 }
 
-func TestStandaloneIsRefusedInASwarm(t *testing.T) {
-	b := newBench(t)
-	b.engines.swarm = true
-	b.pool.standalone.Store(true)
-	assert.ErrorContains(t, b.driver.Create(t.Context(), "vol", nil), "active member of a Swarm")
-	b.engines.swarm = false
-	_, err := b.pool.Prepare(t.Context(), "media-apps")
-	assert.NilError(t, err)
-	b.create(t, "vol", nil)
-}
-
-// The disk with the standalone pool is not mounted: no second pool begins in the folder below it.
-func TestStandalonePoolIsNotBegunAnew(t *testing.T) {
-	b := newBench(t)
-	_, err := b.pool.Prepare(t.Context(), "media-apps")
-	assert.NilError(t, err)
-	b.pool.standalone.Store(true)
-	b.create(t, "vol", nil)
-	b.pool.away.Store(true)
-	assert.ErrorIs(t, b.driver.Create(t.Context(), "new", nil), backend.ErrUnavailable)
-}
-
 func TestInlinePasswordIsNowhereToBeSeen(t *testing.T) {
 	b := newBench(t)
 	b.create(t, "torrents", map[string]string{"device": "//nas/torrents", "username": "media", "password": "canary"})

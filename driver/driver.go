@@ -94,6 +94,8 @@ type Driver struct {
 	unfinished names
 	// audited are the pools whose holds were looked through since the start, by UUID.
 	audited names
+	// aloneInSwarm says that STANDALONE is set on an active member of a Swarm.
+	aloneInSwarm atomic.Bool
 	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.
 	catalogPool atomic.Pointer[backend.Pool]
 }

@@ -29,6 +29,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	group.Go(func() { every(ctx, catalogEvery, d.followCatalog) })
 	group.Go(func() { every(ctx, healEvery, d.heal) })
 	group.Go(func() { every(ctx, sweepEvery, d.sweep) })
+	group.Go(func() { every(ctx, sweepEvery, d.watchSwarm) })
 	group.Go(func() { every(ctx, retainEvery, d.retain) })
 	group.Wait()
 	for _, kind := range []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.retentions} {

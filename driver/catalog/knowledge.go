@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"maps"
-	"unique"
-)
+import "maps"
 
 // knowledge is what a node knows: the mirror in memory.
 type knowledge struct {
@@ -43,7 +40,7 @@ func (k *knowledge) apply(change event) {
 	case change.Expire != "":
 		delete(k.tombstones, change.Expire)
 	case change.Lose != nil:
-		k.lost[change.Lose.ID] = shared(*change.Lose)
+		k.lost[change.Lose.ID] = *change.Lose
 	case change.Find != "":
 		delete(k.lost, change.Find)
 	}
@@ -59,7 +56,7 @@ func (k *knowledge) put(record Record) {
 		delete(k.records, name)
 	}
 	delete(k.lost, record.ID)
-	k.records[record.Name] = shared(record)
+	k.records[record.Name] = record
 	k.names[record.ID] = record.Name
 }
 
@@ -99,34 +96,6 @@ func (k *knowledge) events(each func(event) error) error {
 		}
 	}
 	return each(event{Identity: &k.identity})
-}
-
-// shared replaces the texts that most records have in common by one copy of each; at 10,000 records this is a third of
-// the memory.
-func shared(record Record) Record {
-	one := func(text *string) {
-		if *text != "" {
-			*text = unique.Make(*text).Value()
-		}
-	}
-	location := &record.Location
-	for _, text := range []*string{
-		(*string)(&record.State), &record.Class, &record.Access, &record.Guard, &record.CreatedBy,
-		&location.Kind, &location.Pool, &location.PoolUUID, &location.Device, &location.Credentials,
-	} {
-		one(text)
-	}
-	if len(record.Options) > 0 {
-		options := make(map[string]string, len(record.Options))
-		for key, value := range record.Options {
-			options[unique.Make(key).Value()] = unique.Make(value).Value()
-		}
-		record.Options = options
-	}
-	for at, warning := range record.Warnings {
-		record.Warnings[at] = unique.Make(warning).Value()
-	}
-	return record
 }
 
 // clone copies the maps; the records in them are never changed.

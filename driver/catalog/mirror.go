@@ -120,6 +120,7 @@ type batch struct {
 
 func parseBatch(text []byte) batch {
 	var parsed batch
+	same := texts{}
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSuffix(line, []byte("\n"))
 		if len(line) == 0 {
@@ -130,6 +131,7 @@ func parseBatch(text []byte) batch {
 			parsed.damaged++
 			continue
 		}
+		same.event(change)
 		parsed.events = append(parsed.events, change)
 	}
 	return parsed

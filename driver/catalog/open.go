@@ -24,6 +24,8 @@ type Catalog struct {
 	turn chan struct{}
 	// mirror belongs to whoever has the turn; nil without one.
 	mirror *mirror
+	// same belongs to whoever has the turn.
+	same texts
 	// loaded is closed when the mirror has been read.
 	loaded chan struct{}
 
@@ -58,7 +60,7 @@ func Open(ctx context.Context, options Options) (*Catalog, error) {
 	}
 	opened := &Catalog{
 		options: options, turn: make(chan struct{}, 1), loaded: make(chan struct{}),
-		known: newKnowledge(), problems: map[string]Problem{}, suspects: map[string]struct{}{},
+		same: texts{}, known: newKnowledge(), problems: map[string]Problem{}, suspects: map[string]struct{}{},
 	}
 	if options.Mirror == "" {
 		close(opened.loaded)

@@ -83,6 +83,13 @@ func (c *Catalog) accept(done *outcome) {
 	next := c.known // changed only by whoever has the turn
 	if done.whole != nil {
 		next = done.whole
+		for name, record := range next.records {
+			c.same.record(&record)
+			next.records[name] = record
+		}
+	}
+	for _, change := range done.events {
+		c.same.event(change)
 	}
 	c.mu.Lock()
 	for _, change := range done.events {

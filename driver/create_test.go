@@ -26,6 +26,8 @@ func TestCreateChoosesByClassAndOptions(t *testing.T) {
 		{map[string]string{"class": "db", "access": "shared"}, "db", backend.OCFS2, "shared"},
 		{map[string]string{"class": "postgres"}, "postgres", backend.OCFS2, "exclusive"},
 		{map[string]string{"type": "none", "o": "bind", "device": "/mnt/iscsi/media-apps/radarr"}, "db", backend.OCFS2, "exclusive"},
+		{map[string]string{"o": "bind", "device": "/mnt/iscsi/media-apps/radarr"}, "db", backend.OCFS2, "exclusive"},
+		{map[string]string{"type": "none", "o": "rw,rbind", "device": "/mnt/iscsi/media-apps/radarr"}, "db", backend.OCFS2, "exclusive"},
 		{map[string]string{"type": "cifs", "o": "username=a", "device": "//nas/torrents"}, "media", backend.CIFS, "shared"},
 		{map[string]string{"device": "//nas/torrents"}, "media", backend.CIFS, "shared"},
 		{map[string]string{"device": "//nas/torrents", "class": "downloads", "sqlite": "false"}, "downloads", backend.CIFS, "shared"},
@@ -81,6 +83,17 @@ func TestCreateRefuses(t *testing.T) {
 			assert.Equal(t, len(infos), 0)
 		})
 	}
+}
+
+// A compose file's tmpfs for driver local.
+func TestCreateOfATmpfsOfDriverLocal(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "scratch", map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=100m,uid=1001"})
+	info, err := b.driver.Get(t.Context(), "scratch")
+	assert.NilError(t, err)
+	assert.Equal(t, info.Status["class"], "temp")
+	assert.Equal(t, info.Status["memory_bytes"], int64(100<<20))
+	b.create(t, "scratch", map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=100m,uid=1001"})
 }
 
 func TestCreateWithOtherOptionsIsRefused(t *testing.T) {

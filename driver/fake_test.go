@@ -16,6 +16,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/local"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter"
@@ -23,8 +24,9 @@ import (
 )
 
 const (
-	poolPath = "/mnt/iscsi/media-apps"
-	poolUUID = "0123456789ABCDEF0123456789ABCDEF"
+	poolPath    = "/mnt/iscsi/media-apps"
+	stateFolder = "/var/lib/homelab-storage"
+	poolUUID    = "0123456789ABCDEF0123456789ABCDEF"
 )
 
 // bench is a driver on a fake kernel, with a backend that stores in plain folders of one pool.
@@ -48,8 +50,8 @@ func newBench(t *testing.T) *bench {
 	log.SetOutput(t.Output())
 	log.SetLevel(logrus.DebugLevel)
 	b.options = driver.Options{
-		Mounter: kernel, Settings: b.source, Backends: []backend.Backend{b.pool, b.share}, Pools: b.pool,
-		Secrets: credential.NewStore(kernel, "/var/lib/homelab-storage/credentials"), Engines: b.engines,
+		Mounter: kernel, Settings: b.source, Backends: []backend.Backend{b.pool, b.share, local.New(kernel, stateFolder)}, Pools: b.pool,
+		Secrets: credential.NewStore(kernel, stateFolder+"/credentials"), Engines: b.engines,
 		StateDir: filepath.Join(state, "state"), RunDir: filepath.Join(state, "run"), MountRoot: filepath.Join(state, "volumes"),
 		Version: "test", Linger: 300 * time.Millisecond, Log: logrus.NewEntry(log),
 	}
@@ -263,37 +265,3 @@ func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
 func (s *share) Remove(context.Context, backend.Volume) error { return nil }
 
 func (s *share) Status(backend.Volume) map[string]any { return nil }
-
-// engines is a Docker engine of which a test says whether it ended and what it starts.
-type engines struct {
-	mu      sync.Mutex
-	ended   map[driver.Engine]bool
-	swarm   bool
-	failed  []string // error texts of containers that failed to start
-	started []string
-}
-
-func (e *engines) Swarm(context.Context) (bool, error) { return e.swarm, nil }
-
-func (e *engines) StartFailed(_ context.Context, match func(string) bool) ([]string, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, text := range e.failed {
-		if match(text) {
-			e.started = append(e.started, text)
-		}
-	}
-	return e.started, nil
-}
-
-func (e *engines) Ended(engine driver.Engine) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.ended[engine]
-}
-
-func (e *engines) end(engine driver.Engine) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.ended[engine] = true
-}

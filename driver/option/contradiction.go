@@ -2,7 +2,10 @@ package option
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 )
 
 // contradictions finds options that cannot be meant together; each error names both.
@@ -31,7 +34,7 @@ func typeContradictions(set Set) []error {
 	share := strings.HasPrefix(set.Device, "//") || strings.HasPrefix(set.Device, `\\`)
 	switch set.Type {
 	case "none":
-		if set.O != "bind" && !strings.HasPrefix(set.O, "bind,") {
+		if !slices.ContainsFunc(mountoption.Split(set.O), func(part mountoption.Part) bool { return part.Name == "bind" || part.Name == "rbind" }) {
 			problems = append(problems, fmt.Errorf("option type=none needs o=bind, as for driver local; o is %q", set.O))
 		}
 		if !set.Has("device") {

@@ -54,6 +54,7 @@ func Parse(options map[string]string) (Set, error) {
 		set.Given[row.Name] = true
 	}
 	problems = several.Append(problems, contradictions(set)...)
+	problems = several.Append(problems, tmpfs(&set)...)
 	return set, problems.ErrorOrNil()
 }
 

@@ -27,11 +27,27 @@ func TestParseReadsEveryOption(t *testing.T) {
 	assert.Assert(t, set.Has("gid") && !set.Has("size"))
 }
 
+func TestParseReadsATmpfsOfDriverLocal(t *testing.T) {
+	set, err := option.Parse(map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=100m,uid=1000,gid=1001,mode=1777,nosuid,ro"})
+	assert.NilError(t, err)
+	assert.Equal(t, set.Size, int64(100<<20))
+	assert.Equal(t, set.UID, uint32(1000))
+	assert.Equal(t, set.GID, uint32(1001))
+	assert.Equal(t, uint32(set.Mode), uint32(0o1777))
+	assert.Assert(t, set.ReadOnly)
+	assert.Assert(t, set.Has("size") && set.Has("uid") && !set.Has("device") && !set.Has("o"))
+}
+
 func TestParseRefuses(t *testing.T) {
 	cases := []struct {
 		options map[string]string
 		want    []string
 	}{
+		{map[string]string{"type": "tmpfs", "o": "size=half"}, []string{`o: option size="half" must be a size of at least 64k`}},
+		{map[string]string{"type": "tmpfs", "o": "size=1g", "size": "2g"}, []string{"options size and o=size=1g contradict each other: use one of them"}},
+		{map[string]string{"type": "tmpfs", "o": "noexec"}, []string{`o: option "noexec" has no meaning for a temp volume; it takes size, uid, gid, mode and ro`}},
+		{map[string]string{"type": "tmpfs", "device": "/srv/x"}, []string{`options type=tmpfs and device="/srv/x" contradict each other: a tmpfs has no device; write device=tmpfs, or leave it out`}},
+		{map[string]string{"type": "none", "o": "ro", "device": "/srv/x"}, []string{"option type=none needs o=bind"}},
 		{map[string]string{"klass": "db"}, []string{`option "klass" is unknown; did you mean class?`}},
 		{map[string]string{"Class": "db"}, []string{`did you mean class?`}},
 		{map[string]string{"zzzzzz": "db"}, []string{`option "zzzzzz" is unknown; -o help=1 lists them all`}},

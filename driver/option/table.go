@@ -24,8 +24,8 @@ func Table() []Row {
 func placeRows() []Row {
 	return []Row{
 		{Name: "class", Values: "db, library, config, data, backup, media, downloads, cache, temp, or one of the configuration", Text: "what the data is; it decides the storage, who may use it at once, and what a remove does", set: textInto(func(s *Set) *string { return &s.Class })},
-		{Name: "type", Values: "ocfs2, cifs, local; or none with o=bind", Text: "the storage, when the class leaves it open or as for driver local", set: oneOf(func(s *Set) *string { return &s.Type }, "ocfs2", "cifs", "smb3", "local", "none", "tmpfs")},
-		{Name: "o", Values: "mount options, comma-separated", Text: "as for driver local: bind, or the options of mount.cifs", set: textInto(func(s *Set) *string { return &s.O })},
+		{Name: "type", Values: "ocfs2, cifs, local; none with o=bind; or tmpfs", Text: "the storage, when the class leaves it open or as for driver local", set: oneOf(func(s *Set) *string { return &s.Type }, "ocfs2", "cifs", "smb3", "local", "none", "tmpfs")},
+		{Name: "o", Values: "mount options, comma-separated", Text: "as for driver local: bind, the options of mount.cifs, or a tmpfs's size, uid, gid and mode", set: textInto(func(s *Set) *string { return &s.O })},
 		{Name: "device", Values: "/path/of/a/pool/directory or //server/share[/directory]", Text: "as for driver local", set: textInto(func(s *Set) *string { return &s.Device })},
 		{Name: "pool", Values: "a configured pool's name", Text: "the OCFS2 pool; the only or first one when not given", set: textInto(func(s *Set) *string { return &s.Pool })},
 		{Name: "share", Values: "a configured share's name or //server/share", Text: "the SMB share", set: textInto(func(s *Set) *string { return &s.Share })},

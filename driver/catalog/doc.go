@@ -24,7 +24,7 @@
 //
 // # Hostile files
 //
-// Anything may stand in the folder. Files are read through os.Root, bounded, parsed strictly ([ParseRecord]) and set aside
+// Anything may stand in the folder. Files are read through package durable, bounded, parsed strictly ([ParseRecord]) and set aside
 // when they break a rule, with a [Problem] that says so; the others are not affected. A record of a newer version is used
 // when it parses, left alone when it does not, and never rewritten.
 //

@@ -166,7 +166,7 @@ func (d *Dir) step(op, name string) error {
 	return nil
 }
 
-// check refuses names that are not clean and relative before os.Root sees them.
+// check refuses names that are not clean and relative before the kernel sees them.
 func check(name string) error {
 	if name == "." || !fs.ValidPath(name) || strings.ContainsRune(name, 0) {
 		return fmt.Errorf("%w: %q", ErrName, name)

@@ -48,15 +48,17 @@ func (d *Driver) Create(ctx context.Context, name string, options map[string]str
 	if err != nil {
 		return err
 	}
-	old, done, err := d.settle(ctx, name, options)
-	if done || err != nil {
-		return err
-	}
-	draft, err := d.draft(ctx, name, options, set, old)
-	if err != nil {
-		return err
-	}
-	return d.build(ctx, draft)
+	return d.racing(ctx, func() error {
+		old, done, err := d.settle(ctx, name, options)
+		if done || err != nil {
+			return err
+		}
+		draft, err := d.draft(ctx, name, options, set, old)
+		if err != nil {
+			return err
+		}
+		return d.build(ctx, draft)
+	})
 }
 
 // settle looks at what already has the name. A ready volume with these options is done; a half removed one is removed; a
@@ -76,7 +78,14 @@ func (d *Driver) settle(ctx context.Context, name string, options map[string]str
 	case catalog.Removing:
 		return nil, false, d.completeRemove(ctx, record, shelf)
 	case catalog.Creating:
-		return &record, false, nil
+		if shelf == d.records.node || record.CreatedBy == d.options.Settings.Current().Node {
+			return &record, false, nil
+		}
+		abandoned, err := d.othersDone(ctx, record, shelf)
+		if err != nil || abandoned {
+			return &record, false, err
+		}
+		return d.settle(ctx, name, options)
 	}
 	return nil, false, fmt.Errorf("its record has the unknown state %q; upgrade the plugin on this node", record.State)
 }

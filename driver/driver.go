@@ -86,6 +86,7 @@ type Driver struct {
 	uses     *reference.Counter
 	locks    keylock.Locks // by volume
 	creates  keylock.Locks // by UUID of a pool: one at a time looks for volumes around its own
+	makers   makers
 	releases releases
 	failures failures
 	// The background's kinds of work, see Run.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -25,14 +26,14 @@ func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (tar
 	}
 	defer unlock()
 	defer d.explain(name, &err)
-	record, _, ok := d.records.get(name)
+	record, shelf, ok := d.records.get(name)
 	switch {
 	case !ok || !visible(record):
 		return "", ErrNotFound
 	case record.State == catalog.Removing:
 		return "", errors.New("it is being removed; when the removal does not end by itself, `docker volume rm` it again")
 	}
-	err = d.mount(ctx, record, id, engine)
+	err = d.mount(ctx, record, shelf, id, engine)
 	d.failures.note(record.Name, err)
 	if err != nil {
 		return "", err
@@ -40,7 +41,7 @@ func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (tar
 	return d.target(name), nil
 }
 
-func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, engine Engine) (err error) {
+func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, id string, engine Engine) (err error) {
 	storage, err := d.backendOf(record)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, en
 			})
 		}
 	}
-	if !d.current(record) {
+	if !inUse && !d.current(ctx, record, shelf) {
 		return fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
 	}
 	if err := d.attach(ctx, record.Name, staged); err != nil {
@@ -75,12 +76,6 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, id string, en
 	}
 	_, err = d.uses.Add(record.Name, record.ID, id, engine)
 	return err
-}
-
-// current says whether a record is still as it was read: another node may have removed the volume meanwhile.
-func (d *Driver) current(record catalog.Record) bool {
-	now, _, ok := d.records.get(record.Name)
-	return ok && now.ID == record.ID && now.State == record.State
 }
 
 func (d *Driver) inUse(name string) bool {
@@ -136,7 +131,7 @@ func silent(staged backend.Staged, err error) error {
 	}
 	return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf(
 		"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
-		staged.Pool.Name, staged.Base.Path, stuck.Since.UTC().Format("2006-01-02T15:04:05Z"))}
+		staged.Pool.Name, staged.Base.Path, stuck.Since.UTC().Format(time.RFC3339))}
 }
 
 // mode is exclusive or shared; a class that is shared until a database is inside is looked into first.

@@ -20,10 +20,21 @@ func (d *Driver) Remove(ctx context.Context, name string) (err error) {
 	}
 	defer unlock()
 	defer d.explain(name, &err)
-	record, shelf, ok := d.records.get(name)
-	if !ok || !visible(record) {
-		return ErrNotFound
-	}
+	tries := 0
+	return d.racing(ctx, func() error {
+		tries++
+		record, shelf, ok := d.records.get(name)
+		switch {
+		case (!ok || !visible(record)) && tries > 1:
+			return nil // another node has removed it meanwhile
+		case !ok || !visible(record):
+			return ErrNotFound
+		}
+		return d.remove(ctx, record, shelf)
+	})
+}
+
+func (d *Driver) remove(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) error {
 	pool, err := d.attachFor(ctx, shelf)
 	if err != nil {
 		return err

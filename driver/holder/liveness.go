@@ -76,6 +76,24 @@ func (v *view) dead(holder *Holder) bool {
 		holder.Node != v.cluster.Node
 }
 
+// Gone says whether a node, by its name, is proven to be dead: it is not live in a pool's heartbeat region while this node is.
+// False also when that cannot be known.
+func (k *Keeper) Gone(ctx context.Context, pool backend.Pool, node string) bool {
+	var gone bool
+	err := k.options.Kernel.Do(ctx, "nodes "+pool.UUID, func() error {
+		return k.inPool(pool, func(dir *durable.Dir) error {
+			now, err := k.look(ctx, pool, dir)
+			if err != nil {
+				return err
+			}
+			published, err := readNode(dir, node)
+			gone = err == nil && node != now.self.Name && now.dead(&Holder{Name: node, Node: published.Node})
+			return err
+		})
+	})
+	return err == nil && gone
+}
+
 // rebooted: the node has published another boot id than the one it joined with.
 func (v *view) rebooted(holder *Holder) bool {
 	published, err := readNode(v.dir, holder.Name)

@@ -1,0 +1,95 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+)
+
+// Two nodes make one volume at the same moment, and remove it: compose does that on every node.
+func TestTwoNodesMakeAndRemoveOneVolume(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "first", nil) // attaches
+	nodes := []*bench{b, b.other(t)}
+	nodes[1].create(t, "second", nil)
+	for range 10 {
+		for err := range both(nodes, func(d *driver.Driver) error {
+			return d.Create(t.Context(), "raced", map[string]string{"class": "db"})
+		}) {
+			assert.NilError(t, err)
+		}
+		one, err := b.driver.Get(t.Context(), "raced")
+		assert.NilError(t, err)
+		other, err := nodes[1].driver.Get(t.Context(), "raced")
+		assert.NilError(t, err)
+		assert.Equal(t, one.Status["id"], other.Status["id"])
+		for err := range both(nodes, func(d *driver.Driver) error { return d.Remove(t.Context(), "raced") }) {
+			assert.Assert(t, err == nil || errors.Is(err, driver.ErrNotFound), err)
+		}
+		_, err = b.driver.Get(t.Context(), "raced")
+		assert.ErrorIs(t, err, driver.ErrNotFound)
+	}
+}
+
+// both does something on two nodes at once.
+func both(nodes []*bench, do func(*driver.Driver) error) func(yield func(error) bool) {
+	results := make(chan error, len(nodes))
+	for _, node := range nodes {
+		go func() { results <- do(node.driver) }()
+	}
+	return func(yield func(error) bool) {
+		for range nodes {
+			if err := <-results; !yield(err) {
+				return
+			}
+		}
+	}
+}
+
+// A removed volume is not mounted by a node that has not heard of it yet.
+func TestMountAfterAnotherNodesRemoval(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "films", map[string]string{"class": "db"})
+	second := b.other(t)
+	second.create(t, "other", nil)
+	assert.NilError(t, b.driver.Remove(t.Context(), "films"))
+	assert.NilError(t, os.Mkdir(filepath.Join(b.kernel.HostPath(poolPath), "films"), 0o700)) // as if it were only about to go
+	_, err := second.driver.Mount(t.Context(), "films", "use", engine())
+	assert.ErrorIs(t, err, driver.ErrNotFound)
+}
+
+// What another node has only half made is left to it for as long as that may take, and no longer.
+func TestHalfMadeVolumeOfAnotherNode(t *testing.T) {
+	b := newBench(t)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	b.create(t, "films", map[string]string{"class": "db"})
+	record := filepath.Join(b.pool.proven().Private, backend.CatalogFolder, "volumes", "films.json")
+	content, err := os.ReadFile(record)
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(record, []byte(strings.Replace(string(content), `"ready"`, `"creating"`, 1)), 0o600))
+
+	second := b.other(t)
+	assert.NilError(t, second.driver.Close())
+	second.driver, second.options.Now = nil, func() time.Time { return now }
+	second.start(t)
+	second.create(t, "attached", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	err = second.driver.Create(ctx, "films", map[string]string{"class": "db"})
+	assert.ErrorContains(t, err, "node node1 is making it, since 20")
+	now = now.Add(31 * time.Second)
+	second.create(t, "films", map[string]string{"class": "db"})
+	info, err := second.driver.Get(t.Context(), "films")
+	assert.NilError(t, err)
+	assert.Equal(t, info.Status["state"], string(catalog.Ready))
+}

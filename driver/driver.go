@@ -127,6 +127,7 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	d.holders, err = holder.New(ctx, holder.Options{
 		State: path.Join(options.StateDir, "releases"), Node: options.Settings.Current().Node, Kernel: options.Mounter,
 		Log: d.log, Now: d.now, Wait: func() time.Duration { return options.Settings.Current().Defaults.LeaseWait },
+		VolumeName: d.records.nameOf,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the pending releases: %w", err)

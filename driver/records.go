@@ -93,6 +93,14 @@ func (r *records) shelf(standalone bool, now *settings.Settings) *catalog.Catalo
 	return r.node
 }
 
+// nameOf is a volume's name, or its ID when the volume is unknown here.
+func (r *records) nameOf(id string) string {
+	if record, ok := r.byID(id); ok {
+		return record.Name
+	}
+	return id
+}
+
 // visible says whether the engine may know a record: a volume that is half made has never been acknowledged.
 func visible(record catalog.Record) bool { return record.State != catalog.Creating }
 

@@ -52,7 +52,7 @@ func (k *Keeper) breakLocked(ctx context.Context, open folders, directory Direct
 		if !force && now.mayWrite(&holder) {
 			return fmt.Errorf("%w: it has it since %s with the volumes %s. Stop the containers that use them on node %s and the hold goes by "+
 				"itself; if you made sure that nothing there can write, use --force", ErrLive,
-				holder.Since.UTC().Format("2006-01-02 15:04:05 UTC"), volumes(&holder), node)
+				holder.Since.UTC().Format("2006-01-02 15:04:05 UTC"), k.volumes(&holder), node)
 		}
 	}
 	if len(kept) == len(record.Holders) {
@@ -62,10 +62,10 @@ func (k *Keeper) breakLocked(ctx context.Context, open folders, directory Direct
 	return open.write(&record)
 }
 
-func volumes(holder *Holder) string {
+func (k *Keeper) volumes(holder *Holder) string {
 	names := make([]string, len(holder.Uses))
 	for at, use := range holder.Uses {
-		names[at] = use.Volume
+		names[at] = k.options.VolumeName(use.Volume)
 	}
 	return strings.Join(names, ", ")
 }

@@ -1,6 +1,7 @@
 package holder
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -12,6 +13,7 @@ var ErrLive = errors.New("the node may still write to the directory")
 // HeldError says that another node has a directory and that the time to wait for it is over.
 type HeldError struct {
 	Directory Directory
+	Volume    string // the name of the volume that was to be mounted
 	Mode      Mode   // what was asked
 	Holder    Holder // who is in the way, the first of them
 	Wait      time.Duration
@@ -24,7 +26,7 @@ func (e *HeldError) Error() string {
 		use = "uses it, and this volume needs it for one node alone"
 	}
 	return fmt.Sprintf("directory %q of pool %s: node %s %s, since %s; waited %s for it. Stop the container that uses it on %s "+
-		"(Swarm tries again by itself); if that node is gone for good, `docker homelab holder break` with this volume's name and %s frees the directory",
+		"(Swarm tries again by itself); if that node is gone for good, `docker homelab holder break %s %s` frees the directory",
 		e.Directory.Subdir, e.Directory.Pool.Name, e.Holder.Name, use, e.Holder.Since.UTC().Format("2006-01-02 15:04:05 UTC"),
-		e.Wait.Round(time.Second/10), e.Holder.Name, e.Holder.Name)
+		e.Wait.Round(time.Second/10), e.Holder.Name, cmp.Or(e.Volume, "VOLUME"), e.Holder.Name)
 }

@@ -40,6 +40,8 @@ type Options struct {
 	Log            *logrus.Entry
 	// Wait says how long a Join waits for another node (LEASE_WAIT); it is asked at every Join.
 	Wait func() time.Duration
+	// VolumeName gives the name of a volume by its ID, for texts; nil means that there is none but the ID.
+	VolumeName func(id string) string
 	// Poll is the pause between two looks at the record; 0 means 500 ms.
 	Poll time.Duration
 	// Now is the clock; nil means time.Now.
@@ -71,6 +73,9 @@ func New(ctx context.Context, options Options) (*Keeper, error) {
 	}
 	if options.Now == nil {
 		options.Now = time.Now
+	}
+	if options.VolumeName == nil {
+		options.VolumeName = func(id string) string { return id }
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func TestExclusive(t *testing.T) {
 	assert.Equal(t, held.Holder.Name, "node-1")
 	assert.Error(t, err, "directory \"radarr\" of pool media-apps: node node-1 has it for itself alone, since 2026-03-01 12:00:00 UTC; "+
 		"waited 0s for it. Stop the container that uses it on node-1 (Swarm tries again by itself); if that node is gone for good, "+
-		"`docker homelab holder break` with this volume's name and node-1 frees the directory")
+		"`docker homelab holder break VOLUME node-1` frees the directory")
 	_, err = b.Join(t.Context(), l.directory("radarr"), holder.Shared, vol1)
 	assert.Assert(t, errors.As(err, &held))
 

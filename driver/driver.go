@@ -90,7 +90,7 @@ type Driver struct {
 	releases releases
 	failures failures
 	// The background's kinds of work, see Run.
-	heals, rebinds, sweeps, resumes, completions, retentions rounds
+	heals, rebinds, sweeps, resumes, completions, disposals, retentions rounds
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
 	// audited are the pools whose holds were looked through since the start, by UUID.

@@ -13,7 +13,11 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/local"
 )
+
+// node2Folder is the state folder of the other node.
+const node2Folder = "/var/lib/node2"
 
 // other is the driver of another node, on the same pool.
 func (b *bench) other(t *testing.T) *bench {
@@ -26,6 +30,8 @@ func (b *bench) other(t *testing.T) *bench {
 	second.options.Settings = second.source
 	state := filepath.Join(b.kernel.Temp(), "node2")
 	second.options.StateDir, second.options.RunDir = filepath.Join(state, "state"), filepath.Join(state, "run")
+	second.options.MountRoot = filepath.Join(state, "volumes")
+	second.options.Backends = []backend.Backend{b.pool, b.share, local.New(b.kernel, node2Folder)}
 	second.start(t)
 	return &second
 }

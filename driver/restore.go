@@ -14,12 +14,14 @@ import (
 )
 
 // sweep brings mounts, uses, holds and records in line: what a forced disable took away is mounted again, what nobody uses any
-// more is unmounted and its hold given back, and what was interrupted is completed. What runs is left alone.
+// more is unmounted and its hold given back, what was interrupted is completed, and what other nodes removed is deleted here. What
+// runs is left alone.
 func (d *Driver) sweep(ctx context.Context) {
 	d.rebinds.begin(ctx, d.rebind, d.byStorage(d.unbound(ctx)))
 	d.sweeps.begin(ctx, d.sweepTarget, d.byStorage(d.touched(ctx)))
 	d.resumes.begin(ctx, d.resume, alone(d.poolNames()))
 	d.completions.begin(ctx, d.complete, d.byStorage(d.unfinished.all()))
+	d.disposals.begin(ctx, d.dispose, alone(d.disposers()))
 }
 
 // unbound names the volumes that are in use and not mounted: a forced disable of the plugin takes the targets away, while

@@ -32,10 +32,15 @@ func (d *Driver) Run(ctx context.Context) error {
 	group.Go(func() { every(ctx, sweepEvery, d.watchSwarm) })
 	group.Go(func() { every(ctx, retainEvery, d.retain) })
 	group.Wait()
-	for _, kind := range []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.retentions} {
+	for _, kind := range d.background() {
 		kind.group.Wait()
 	}
 	return nil
+}
+
+// background lists the kinds of work that have rounds.
+func (d *Driver) background() []*rounds {
+	return []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.disposals, &d.retentions}
 }
 
 // every calls work until the context ends, with pauses in between, the first time at once.

@@ -32,3 +32,9 @@ type Runner interface{ Run(ctx context.Context) }
 
 // Reporter is a backend that tells of its pools or shares, from memory, for the driver's health.
 type Reporter interface{ Report() []map[string]any }
+
+// Disposer is a backend whose volumes have data of their own on every node: a Remove deletes this node's.
+type Disposer interface {
+	// Kept lists the IDs of the volumes that have data on this node, whether they still exist or not.
+	Kept(ctx context.Context) ([]string, error)
+}

@@ -129,6 +129,16 @@ func (c *Catalog) ByID(id string) (Record, bool) {
 	return c.known.byID(id)
 }
 
+// Removed says whether a volume with an ID was removed, and what its name was, from memory. It forgets those
+// that were removed long ago (see keepTombstones).
+func (c *Catalog) Removed(id string) (name string, removed bool) {
+	<-c.loaded
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	stone, removed := c.known.tombstones[id]
+	return stone.Name, removed
+}
+
 // List returns all records, sorted by name, from memory.
 func (c *Catalog) List() []Record {
 	<-c.loaded

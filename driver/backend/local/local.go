@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -29,7 +31,10 @@ type Backend struct {
 	folder string // of the host
 }
 
-var _ backend.Backend = (*Backend)(nil)
+var _ interface {
+	backend.Backend
+	backend.Disposer
+} = (*Backend)(nil)
 
 // New makes the backend; stateDir is a path of the host. It touches nothing.
 func New(kernel mounter.Mounter, stateDir string) *Backend {
@@ -129,6 +134,24 @@ func (b *Backend) make(volume backend.Volume) error {
 		return err
 	}
 	return directory.Sync(root)
+}
+
+// Kept lists the IDs of the volumes with a folder on this node.
+func (b *Backend) Kept(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := b.kernel.Do(ctx, "local", func() error {
+		entries, err := os.ReadDir(b.kernel.HostPath(b.folder))
+		for _, entry := range entries {
+			if id := strings.TrimSuffix(entry.Name(), unfinished); directory.IsID(id) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list the volumes of this node in %s: %w", b.folder, err)
+	}
+	return ids, nil
 }
 
 // Remove deletes this node's folder.

@@ -52,6 +52,23 @@ func TestFolderIsMadeOnFirstUse(t *testing.T) {
 	assert.Equal(t, len(entries), 0)
 }
 
+func TestKeptAreTheFoldersOfThisNode(t *testing.T) {
+	kernel := mountertest.New(t)
+	storage := local.New(kernel, state)
+	kept, err := storage.Kept(t.Context())
+	assert.NilError(t, err)
+	assert.Equal(t, len(kept), 0)
+	_, err = storage.Stage(t.Context(), volume())
+	assert.NilError(t, err)
+	folder := filepath.Join(kernel.HostPath(state), "local/volumes")
+	for _, name := range []string{id + ".new", "fedcba9876543210fedcba9876543210.new", "lost+found"} {
+		assert.NilError(t, os.MkdirAll(filepath.Join(folder, name), 0o700))
+	}
+	kept, err = storage.Kept(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, kept, []string{id, "fedcba9876543210fedcba9876543210"})
+}
+
 func TestMemory(t *testing.T) {
 	kernel := mountertest.New(t)
 	storage := local.New(kernel, state)

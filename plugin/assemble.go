@@ -31,12 +31,9 @@ type parts struct {
 }
 
 // assemble wires the parts; this is the one place that knows them all.
-func assemble(ctx context.Context, options cli.ServeOptions, log *logrus.Entry) (*parts, error) {
-	made := &parts{}
+func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions, log *logrus.Entry) (*parts, error) {
+	made := &parts{mounter: host}
 	var err error
-	if made.mounter, err = mounter.New(mounter.Options{TargetRoot: options.MountRoot, Log: log}); err != nil {
-		return nil, err
-	}
 	made.watcher, err = config.Open(ctx, config.Options{
 		Environment: os.Getenv, HostPath: made.mounter.HostPath, Do: made.mounter.Do,
 		StateDir: options.StateDir, File: options.Config, Log: log,

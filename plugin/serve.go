@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/plugin/cli"
 	"github.com/homelab-storage/homelab-storage/plugin/config"
 	"github.com/homelab-storage/homelab-storage/plugin/protocol"
@@ -20,7 +21,7 @@ import (
 // drainLimit bounds the end of running calls after SIGTERM; the engine sends SIGKILL after ten seconds (FACTS 1).
 const drainLimit = 8 * time.Second
 
-// serve runs the plugin until the context ends. It listens first, because the engine disables a plugin that does not answer
+// serve runs the plugin until the context ends. A second one for the same folders ends at once (see claim). It listens first, because the engine disables a plugin that does not answer
 // soon after a start, and it stays when something is missing: a plugin that ends is disabled and its mounts are taken from
 // running containers (FACTS 1). What is missing is then the answer to every call.
 func serve(ctx context.Context, options cli.ServeOptions) error {
@@ -28,6 +29,14 @@ func serve(ctx context.Context, options cli.ServeOptions) error {
 	process := config.ReadProcess(os.Getenv)
 	log := newLog(process)
 	log.WithFields(logrus.Fields{"version": version, "socket": options.Socket}).Info("starting")
+	host, unable := mounter.New(mounter.Options{TargetRoot: options.MountRoot, Log: log})
+	if unable == nil {
+		release, err := claim(ctx, host.HostPath(options.StateDir), options.Socket, claimWait, log)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	listening, err := protocol.Listen(ctx, options.Socket)
 	if err != nil {
 		return err
@@ -45,10 +54,13 @@ func serve(ctx context.Context, options cli.ServeOptions) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listening) }()
 
-	made, err := assemble(ctx, options, log)
-	if err != nil {
-		log.WithError(err).Error("not able to work; every call will say so")
-		server.Break(err)
+	var made *parts
+	if unable == nil {
+		made, unable = assemble(ctx, host, options, log)
+	}
+	if unable != nil {
+		log.WithError(unable).Error("not able to work; every call will say so")
+		server.Break(unable)
 	} else {
 		ready.Store(made)
 		server.Provide(made.driver)

@@ -84,7 +84,9 @@ func TestDaemon(t *testing.T) {
 	assert.Equal(t, health.Version, version)
 	assert.Equal(t, len(health.Problems), 0, "%v", health.Problems)
 
-	err = serve(t.Context(), options)
+	other := options
+	other.StateDir += "2"
+	err = serve(t.Context(), other)
 	assert.ErrorContains(t, err, "answers on p.sock; stop it, or choose another path with --socket")
 	first.end(t)
 	_, err = os.Stat(options.Socket)

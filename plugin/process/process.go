@@ -56,3 +56,19 @@ func Ended(engine driver.Engine) bool {
 	}
 	return started != engine.Started
 }
+
+// Over says whether an incarnation does nothing any more: it is gone, or it was killed and only a call to the kernel that hangs in
+// one of its threads keeps it (a zombie, proc(5)).
+func Over(engine driver.Engine) bool {
+	if Ended(engine) {
+		return true
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", engine.PID))
+	return err == nil && parseZombie(string(text))
+}
+
+// parseZombie reads the state (field 3) of /proc/PID/stat.
+func parseZombie(line string) bool {
+	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
+	return len(fields) > 0 && (fields[0] == "Z" || fields[0] == "X")
+}

@@ -37,3 +37,12 @@ func TestEnded(t *testing.T) {
 	assert.Assert(t, Ended(engine))
 	assert.Equal(t, Of(engine.PID).Started, uint64(0))
 }
+
+func TestOver(t *testing.T) {
+	self := Of(os.Getpid())
+	assert.Assert(t, !Over(self))
+	assert.Assert(t, Over(driver.Engine{PID: self.PID, Started: self.Started + 1}))
+	assert.Assert(t, parseZombie("42 (a (b) c) Z 1 42"))
+	assert.Assert(t, !parseZombie("42 (Z) Z) D 1 42"))
+	assert.Assert(t, !parseZombie(""))
+}

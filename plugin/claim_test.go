@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/plugin/process"
+)
+
+// wait is long enough for a lock that is about to be given back.
+const wait = time.Second
+
+func testLog() *logrus.Entry {
+	log := logrus.New()
+	log.SetLevel(logrus.ErrorLevel)
+	return logrus.NewEntry(log)
+}
+
+// A second alias of the managed plugin has a socket of its own and the same folders.
+func TestSecondPluginOfTheNodeEnds(t *testing.T) {
+	options := folders(t)
+	first := start(t, options)
+	first.reach(t)
+	second := options
+	second.Socket = "q.sock"
+	err := serve(t.Context(), second)
+	assert.ErrorIs(t, err, errTaken)
+	assert.Error(t, err, fmt.Sprintf("another homelab-storage on this node (process %d, socket p.sock) works with %s: two plugins must not share one state. "+
+		"Disable one of them (docker plugin ls), or give this one folders of its own (serve --state-dir and --run-dir)", os.Getpid(), options.StateDir))
+	_, err = first.client.Health(t.Context())
+	assert.NilError(t, err)
+	first.end(t)
+	third := start(t, second)
+	third.client = first.client
+	third.end(t)
+}
+
+// An engine may start the next process a moment before the last one is gone.
+func TestClaimWaitsForTheLastOneToEnd(t *testing.T) {
+	folder := t.TempDir()
+	release, err := claim(t.Context(), folder, "p.sock", wait, testLog())
+	assert.NilError(t, err)
+	timer := time.AfterFunc(300*time.Millisecond, release)
+	defer timer.Stop()
+	release, err = claim(t.Context(), folder, "p.sock", wait, testLog())
+	assert.NilError(t, err)
+	release()
+}
+
+// A killed process with a thread in a call that hangs keeps the lock: its successor must start all the same.
+func TestClaimDoesNotWaitForTheDead(t *testing.T) {
+	folder := t.TempDir()
+	dir, err := durable.Open(folder)
+	assert.NilError(t, err)
+	_, err = dir.Lock(t.Context(), claimLock)
+	assert.NilError(t, err)
+	killed := exec.CommandContext(context.WithoutCancel(t.Context()), "sleep", "60")
+	assert.NilError(t, killed.Start())
+	was := process.Of(killed.Process.Pid)
+	text, err := json.Marshal(holder{PID: was.PID, Started: was.Started, Socket: "p.sock"})
+	assert.NilError(t, err)
+	assert.NilError(t, dir.Write(claimFile, text))
+	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
+	assert.ErrorIs(t, err, errTaken, "it lives")
+	assert.NilError(t, killed.Process.Kill())
+	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
+	assert.NilError(t, err, "a zombie")
+	_ = killed.Wait()
+	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
+	assert.NilError(t, err, "gone")
+}

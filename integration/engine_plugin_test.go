@@ -41,15 +41,22 @@ func TestWithoutAPoolADatabaseVolumeIsRefused(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// As a user does it: push, install under the alias, use, upgrade.
-func TestInstallAndUpgradeFromARegistry(t *testing.T) {
-	e := bare(t, engine.Options{})
+// pushed puts the plugin into a registry of the engine's own.
+func pushed(t *testing.T, e *engine.Engine) (image string) {
+	t.Helper()
 	address, err := e.StartRegistry(t.Context())
 	assert.NilError(t, err)
-	image := address + "/homelab-storage:1.0.0"
+	image = address + "/homelab-storage:1.0.0"
 	ok(t, e, "plugin", "create", image, pluginFolder(t))
 	ok(t, e, "plugin", "push", image)
 	ok(t, e, "plugin", "rm", image)
+	return image
+}
+
+// As a user does it: push, install under the alias, use, upgrade.
+func TestInstallAndUpgradeFromARegistry(t *testing.T) {
+	e := bare(t, engine.Options{})
+	image := pushed(t, e)
 
 	ok(t, e, "plugin", "install", "--alias", "homelab-storage", "--grant-all-permissions", image, "STANDALONE=true")
 	name := volume(t, e, "")
@@ -116,6 +123,19 @@ func TestThePluginHasExactlyWhatItAsksFor(t *testing.T) {
 	hosts, err := os.Readlink(e.Path("/proc/1/ns/mnt"))
 	assert.NilError(t, err)
 	assert.Assert(t, ours != hosts) // the trap of FACTS 1: its main thread must not have entered the host's
+}
+
+// Under a second alias the plugin would share the first one's folders: it ends before it listens, and the first goes on.
+func TestASecondPluginOfANodeIsNotEnabled(t *testing.T) {
+	e := bare(t, engine.Options{})
+	image := pushed(t, e)
+	ok(t, e, "plugin", "install", "--alias", "homelab-storage", "--grant-all-permissions", image, "STANDALONE=true")
+	name := volume(t, e, "")
+	shell(t, e, name, "echo kept >/data/file")
+	ok(t, e, "plugin", "install", "--disable", "--alias", "second", "--grant-all-permissions", image, "STANDALONE=true")
+	refused(t, e, "plugin", "enable", "second")
+	assert.Equal(t, ok(t, e, "plugin", "inspect", "--format", "{{.Enabled}}", "second"), "false")
+	assert.Equal(t, shell(t, e, name, "cat /data/file"), "kept")
 }
 
 // The last good configuration stays in force; whatever then fails at Create or Mount tells of the broken file (D7).

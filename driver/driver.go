@@ -89,8 +89,9 @@ type Driver struct {
 	makers   makers
 	releases releases
 	failures failures
+	lost     complaints // volumes in use whose hold is not what it should be
 	// The background's kinds of work, see Run.
-	heals, rebinds, sweeps, resumes, completions, disposals, retentions rounds
+	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches rounds
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
 	// audited are the pools whose holds were looked through since the start, by UUID.

@@ -62,6 +62,9 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 	if len(record.Warnings) > 0 {
 		status["warnings"] = record.Warnings
 	}
+	if text := d.lost.of(record.Name); text != "" {
+		status["problem"] = text
+	}
 	if failed, ok := d.failures.of(record.Name); ok {
 		status["last_error"] = failed
 	}

@@ -39,17 +39,16 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 	poll := time.NewTicker(k.options.Poll)
 	defer poll.Stop()
 	for {
-		tried, err := k.try(ctx, directory, mode, volume)
-		waited := k.options.Now().Sub(began)
-		if err == nil && len(tried.blockers) == 0 {
-			tried.result.Waited = waited
-			k.joined(directory, volume, tried.result)
-			return tried.result, nil
-		}
-		if err == nil {
-			err = &HeldError{Directory: directory, Mode: mode, Holder: tried.blockers[0], Wait: waited}
-		} else if !errors.Is(err, mounter.ErrBusy) {
-			return JoinResult{}, k.failed(directory, volume, err)
+		result, err := k.TryJoin(ctx, directory, mode, volume)
+		var held *HeldError
+		switch waited := k.options.Now().Sub(began); {
+		case err == nil:
+			result.Waited = waited
+			return result, nil
+		case errors.As(err, &held):
+			held.Wait = waited
+		case !errors.Is(err, mounter.ErrBusy):
+			return JoinResult{}, err
 		}
 		select {
 		case <-poll.C:
@@ -59,6 +58,22 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 			return JoinResult{}, err
 		}
 	}
+}
+
+// TryJoin is a Join that waits for nobody.
+func (k *Keeper) TryJoin(ctx context.Context, directory Directory, mode Mode, volume string) (JoinResult, error) {
+	if err := validateJoin(&directory, mode, volume); err != nil {
+		return JoinResult{}, err
+	}
+	tried, err := k.try(ctx, directory, mode, volume)
+	if err != nil {
+		return JoinResult{}, k.failed(directory, volume, err)
+	}
+	if len(tried.blockers) > 0 {
+		return JoinResult{}, &HeldError{Directory: directory, Mode: mode, Holder: tried.blockers[0]}
+	}
+	k.joined(directory, volume, tried.result)
+	return tried.result, nil
 }
 
 func validateJoin(directory *Directory, mode Mode, volume string) error {

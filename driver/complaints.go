@@ -1,0 +1,54 @@
+package driver
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// complaints are sentences about volumes in use.
+type complaints struct {
+	mu    sync.Mutex // guards texts; held for map operations only
+	texts map[string]string
+}
+
+// set changes a volume's sentence, "" when there is nothing to say, and tells whether it is another one.
+func (c *complaints) set(volume, text string) (changed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.texts[volume] == text {
+		return false
+	}
+	if c.texts == nil {
+		c.texts = map[string]string{}
+	}
+	c.texts[volume] = text
+	return true
+}
+
+// only forgets all volumes but some.
+func (c *complaints) only(volumes []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.texts, func(volume, _ string) bool { return !slices.Contains(volumes, volume) })
+}
+
+func (c *complaints) of(volume string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.texts[volume]
+}
+
+// all lists the sentences, by volume.
+func (c *complaints) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var texts []string
+	for _, volume := range slices.Sorted(maps.Keys(c.texts)) {
+		if text := c.texts[volume]; text != "" {
+			texts = append(texts, fmt.Sprintf("volume %q: %s", volume, text))
+		}
+	}
+	return texts
+}

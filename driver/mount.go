@@ -119,8 +119,7 @@ func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend
 		return err
 	}
 	_, err = d.holders.Join(ctx, holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}, mode, record.ID)
-	var held *holder.HeldError
-	if errors.As(err, &held) {
+	if held, ok := errors.AsType[*holder.HeldError](err); ok {
 		held.Volume = record.Name
 	}
 	return silent(staged, err)

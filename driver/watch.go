@@ -114,8 +114,7 @@ func (d *Driver) watchMode(ctx context.Context, record catalog.Record, directory
 		return nil //nolint:nilerr // it is looked at again, and before the next Mount
 	}
 	err = d.holders.Switch(ctx, directory, wanted, record.ID)
-	var held *holder.HeldError
-	if errors.As(err, &held) {
+	if held, ok := errors.AsType[*holder.HeldError](err); ok {
 		return fmt.Errorf("a database has appeared in it, and node %s uses it too, since %s: rows will be lost. Stop the containers that use it on "+
 			"all nodes but one; a volume that only one node shall ever use is class=db", held.Holder.Name, held.Holder.Since.UTC().Format(time.RFC3339))
 	}

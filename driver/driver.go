@@ -53,6 +53,7 @@ type Pools interface {
 	// Prepare proves a pool and makes its private folder and marker when they are missing.
 	Prepare(ctx context.Context, name string) (backend.Pool, error)
 	Trash
+	backend.Upkeep
 }
 
 // Trash is the data of removed volumes, per pool.
@@ -72,6 +73,7 @@ type Engines interface {
 	StartFailed(ctx context.Context, match func(text string) bool) ([]string, error)
 	// Ended says whether an incarnation of the engine is certainly gone.
 	Ended(engine Engine) bool
+	Containers
 }
 
 // Driver is the life of all volumes of a node. Its methods may be called at once; calls for one volume take turns.
@@ -88,6 +90,8 @@ type Driver struct {
 	creates  keylock.Locks // by UUID of a pool: one at a time looks for volumes around its own
 	makers   makers
 	releases releases
+	drains   *drains
+	leaving  atomic.Bool // the node is being left: nothing is mounted any more
 	failures failures
 	lost     complaints // volumes in use whose hold is not what it should be
 	// The background's kinds of work, see Run.
@@ -133,6 +137,12 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the pending releases: %w", err)
 	}
+	if d.drains, err = openDrains(ctx, path.Join(options.StateDir, "drains")); err != nil {
+		return nil, err
+	}
+	if err := d.refuseDrained(); err != nil { // reads and other pools go on
+		d.log.WithError(err).Error("the drained pools could not be read")
+	}
 	return d, nil
 }
 
@@ -140,7 +150,7 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 // did not end are resumed at the next start.
 func (d *Driver) Close() error {
 	d.releases.finish(closeLimit)
-	return d.records.close()
+	return errors.Join(d.drains.close(), d.records.close())
 }
 
 func (d *Driver) target(name string) string { return path.Join(d.options.MountRoot, name) }

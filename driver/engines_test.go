@@ -9,6 +9,7 @@ import (
 
 // engines is a Docker engine of which a test says whether it ended and what it starts.
 type engines struct {
+	crowd
 	mu      sync.Mutex
 	ended   map[driver.Engine]bool
 	swarm   bool

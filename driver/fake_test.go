@@ -120,6 +120,7 @@ func (c *current) Current() *settings.Settings { return c.now.Load() }
 
 // pool is a backend with plain folders on the fake kernel's pool.
 type pool struct {
+	upkeep
 	kernel *mountertest.Kernel
 	away   atomic.Bool
 	// standalone makes the pool one of this node alone.
@@ -175,7 +176,7 @@ func (p *pool) Stage(ctx context.Context, volume backend.Volume) (backend.Staged
 	if p.hang.Load() {
 		<-ctx.Done()
 	}
-	if p.away.Load() || ctx.Err() != nil {
+	if p.away.Load() || ctx.Err() != nil || p.refuses(false) {
 		return backend.Staged{}, errAway
 	}
 	return backend.Staged{
@@ -208,7 +209,7 @@ func (p *pool) proven() *backend.Pool {
 }
 
 func (p *pool) Prove(context.Context, string) (backend.Pool, error) {
-	if p.away.Load() {
+	if p.away.Load() || p.refuses(true) {
 		return backend.Pool{}, errAway
 	}
 	return *p.proven(), nil

@@ -30,6 +30,8 @@ func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (tar
 	switch {
 	case !ok || !visible(record):
 		return "", ErrNotFound
+	case d.leaving.Load():
+		return "", errLeaving
 	case record.State == catalog.Removing:
 		return "", errors.New("it is being removed; when the removal does not end by itself, `docker volume rm` it again")
 	}

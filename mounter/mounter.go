@@ -152,6 +152,10 @@ type Mounter interface {
 	// is the same directory of the same file system, as the original, or below a propagated-mount folder. A target without
 	// users, also one that is not mounted, is not in the map.
 	Users(ctx context.Context, targets []string) (map[string][]User, error)
+	// Occupants finds who keeps a file system of the host from being unmounted or checked: the processes of the host and of the
+	// plugin whose root, working directory, program or open file is at or below a path, and one process of each mount namespace
+	// in which a device ("major:minor" or a mount's source) is mounted. Either may be "". The answer is a snapshot.
+	Occupants(ctx context.Context, path, device string) ([]User, error)
 	// Run runs a program of the host. An exit code other than 0 is not an error.
 	Run(ctx context.Context, command Command) (Output, error)
 	// Resolve asks the host (getent ahosts: mDNS, /etc/hosts), then Go's resolver, for the addresses of a host name. An

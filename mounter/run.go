@@ -30,7 +30,7 @@ const searchPath = "/usr/sbin:/usr/bin:/sbin:/bin"
 func packageOf(program string) string {
 	name, ok := map[string]string{
 		"iscsiadm": "open-iscsi", "mount.ocfs2": "ocfs2-tools", "tunefs.ocfs2": "ocfs2-tools", "mkfs.ocfs2": "ocfs2-tools",
-		"ocfs2_hb_ctl": "ocfs2-tools", "mounted.ocfs2": "ocfs2-tools", "o2cb": "ocfs2-tools", "getent": "libc-bin",
+		"ocfs2_hb_ctl": "ocfs2-tools", "fsck.ocfs2": "ocfs2-tools", "mounted.ocfs2": "ocfs2-tools", "o2cb": "ocfs2-tools", "getent": "libc-bin",
 		"blkid": "util-linux", "mount": "mount", "umount": "mount", "modprobe": "kmod", "udevadm": "udev",
 		"systemctl": "systemd",
 	}[program]

@@ -53,7 +53,7 @@ func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions
 
 func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, log *logrus.Entry) (*driver.Driver, error) {
 	secrets := credential.NewStore(made.mounter, path.Join(options.StateDir, "credentials"))
-	pools := ocfs2.New(ocfs2.Options{Mounter: made.mounter, Settings: made.watcher, StateDir: options.StateDir, Log: log})
+	pools := ocfs2.New(ocfs2.Options{Mounter: made.mounter, Settings: made.watcher, StateDir: options.StateDir, RunDir: options.RunDir, Log: log})
 	shares := smb.New(smb.Options{
 		Mounter: made.mounter, Settings: made.watcher, Credentials: secrets,
 		// In the plugin's own namespace, and not below the mount root, whose mounts the engine sees.

@@ -99,6 +99,19 @@ func (k *Kernel) Users(ctx context.Context, targets []string) (map[string][]moun
 	return users, nil
 }
 
+// Occupants gives what SetUsers set for the path and for the device.
+func (k *Kernel) Occupants(ctx context.Context, path, device string) ([]mounter.User, error) {
+	var found []mounter.User
+	err := k.call(ctx, Action{Op: OpOccupants, Target: path, Source: device}, "", func() error {
+		found = slices.Concat(k.users[path], k.users[device])
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
 // Run runs what SetProgram installed.
 func (k *Kernel) Run(ctx context.Context, command mounter.Command) (mounter.Output, error) {
 	var output mounter.Output

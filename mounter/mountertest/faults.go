@@ -25,6 +25,7 @@ const (
 	OpUnmount    Op = "unmount"
 	OpSync       Op = "sync"
 	OpUsers      Op = "users"
+	OpOccupants  Op = "occupants"
 	OpRun        Op = "run"
 	OpResolve    Op = "resolve"
 	OpCluster    Op = "cluster"

@@ -39,6 +39,7 @@ type operator struct {
 	protocol.Volumes
 	empty bool
 	got   string
+	asked int
 }
 
 var when = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

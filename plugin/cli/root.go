@@ -105,7 +105,7 @@ func newRoot(options Options, asDocker bool) *cobra.Command {
 	})
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the plugin's socket (default: found by itself)")
 	root.PersistentFlags().StringVar(&s.format, "format", "table", "table, or json")
-	root.AddCommand(s.statusCommand(), s.trashCommand(), s.holderCommand(), s.poolCommand(), s.shareCommand(),
+	root.AddCommand(s.statusCommand(), s.trashCommand(), s.holderCommand(), s.poolCommand(), s.shareCommand(), s.drainCommand(), s.undrainCommand(),
 		s.catalogCommand(), s.credentialsCommand(), s.optionsCommand(), s.versionCommand())
 	return root
 }

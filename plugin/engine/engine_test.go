@@ -35,6 +35,10 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	if path == "/containers/broken/stop" {
+		refuse(w, http.StatusInternalServerError, "it does not end")
+		return
+	}
 	answer, ok := f.answers[path]
 	if !ok && path != "/_ping" {
 		refuse(w, http.StatusNotFound, "not here")

@@ -23,6 +23,14 @@ type (
 		Volume, Node string
 		Force        bool
 	}
+	drainRequest struct {
+		Pool    string
+		Options driver.DrainOptions
+	}
+	progressRequest struct {
+		Pool string
+		Seen int
+	}
 	// reply is the result, the error, or both.
 	reply[R any] struct {
 		Result R
@@ -72,5 +80,17 @@ func (s *Server) administrationRoutes() {
 	})
 	administer(s, "CatalogRestore", func(ctx context.Context, service Service, _ none) (int, error) {
 		return service.CatalogRestore(ctx)
+	})
+	administer(s, "Drain", func(ctx context.Context, service Service, q drainRequest) (driver.DrainReport, error) {
+		return service.Drain(ctx, q.Pool, q.Options)
+	})
+	administer(s, "Undrain", func(ctx context.Context, service Service, q poolRequest) (driver.DrainReport, error) {
+		return service.Undrain(ctx, q.Pool)
+	})
+	administer(s, "DrainProgress", func(ctx context.Context, service Service, q progressRequest) (driver.DrainReport, error) {
+		return service.DrainProgress(ctx, q.Pool, q.Seen)
+	})
+	administer(s, "Leave", func(ctx context.Context, service Service, _ none) ([]string, error) {
+		return service.Leave(ctx)
 	})
 }

@@ -54,6 +54,23 @@ func (o *operator) CatalogAdopt(context.Context) ([]string, error) { return []st
 
 func (o *operator) CatalogRestore(context.Context) (int, error) { return 4, nil }
 
+func (o *operator) Drain(_ context.Context, pool string, options driver.DrainOptions) (driver.DrainReport, error) {
+	o.got = append(o.got, pool, options)
+	return driver.DrainReport{Lines: []string{"one"}}, nil
+}
+
+func (o *operator) Undrain(_ context.Context, pool string) (driver.DrainReport, error) {
+	o.got = append(o.got, pool)
+	return driver.DrainReport{Lines: []string{"one", "two"}, Ended: true}, errors.New("it stays drained")
+}
+
+func (o *operator) DrainProgress(_ context.Context, pool string, seen int) (driver.DrainReport, error) {
+	o.got = append(o.got, pool, seen)
+	return driver.DrainReport{Ended: true}, nil
+}
+
+func (o *operator) Leave(context.Context) ([]string, error) { return []string{"done"}, nil }
+
 // Every call of the operator arrives as it was made, and its answer comes back; a list may come with an error.
 func TestClient(t *testing.T) {
 	service := &operator{}
@@ -84,7 +101,19 @@ func TestClient(t *testing.T) {
 	count, err = client.CatalogRestore(ctx)
 	assert.NilError(t, err)
 	assert.Equal(t, count, 4)
-	assert.DeepEqual(t, service.got, []any{"a", "t", "new", "a", "t", time.Hour, "", "w", "v", "n", true})
+	options := driver.DrainOptions{Stop: true, Hold: true}
+	report, err := client.Drain(ctx, "p", options)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, report, driver.DrainReport{Lines: []string{"one"}})
+	report, err = client.Undrain(ctx, "p")
+	assert.Error(t, err, "it stays drained")
+	assert.Assert(t, report.Ended && len(report.Lines) == 2)
+	_, err = client.DrainProgress(ctx, "p", 2)
+	assert.NilError(t, err)
+	lines, err := client.Leave(ctx)
+	assert.NilError(t, err)
+	assert.DeepEqual(t, lines, []string{"done"})
+	assert.DeepEqual(t, service.got, []any{"a", "t", "new", "a", "t", time.Hour, "", "w", "v", "n", true, "p", options, "p", "p", 2})
 }
 
 func TestClientOfNobody(t *testing.T) {

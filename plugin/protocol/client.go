@@ -77,6 +77,26 @@ func (c *Client) CatalogRestore(ctx context.Context) (int, error) {
 	return ask[int](ctx, c, "CatalogRestore", none{})
 }
 
+// Drain begins to take a pool out of use on this node, or joins a drain that is going on; DrainProgress follows it.
+func (c *Client) Drain(ctx context.Context, pool string, options driver.DrainOptions) (driver.DrainReport, error) {
+	return ask[driver.DrainReport](ctx, c, "Drain", drainRequest{pool, options})
+}
+
+// Undrain begins to bring a drained pool back; DrainProgress follows it.
+func (c *Client) Undrain(ctx context.Context, pool string) (driver.DrainReport, error) {
+	return ask[driver.DrainReport](ctx, c, "Undrain", poolRequest{pool})
+}
+
+// DrainProgress waits for a while until there is more to tell than was seen.
+func (c *Client) DrainProgress(ctx context.Context, pool string, seen int) (driver.DrainReport, error) {
+	return ask[driver.DrainReport](ctx, c, "DrainProgress", progressRequest{pool, seen})
+}
+
+// Leave takes what the plugin has mounted and logged in to off this node, and says what that was.
+func (c *Client) Leave(ctx context.Context) ([]string, error) {
+	return ask[[]string](ctx, c, "Leave", none{})
+}
+
 // ask makes one call. A result may come with an error.
 func ask[R any](ctx context.Context, c *Client, name string, question any) (result R, err error) {
 	body, err := json.Marshal(question)

@@ -36,4 +36,10 @@ type Administration interface {
 	HolderBreak(ctx context.Context, volume, node string, force bool) error
 	CatalogAdopt(ctx context.Context) ([]string, error)
 	CatalogRestore(ctx context.Context) (int, error)
+	// Drain and Undrain begin what may take long, or join it, and answer at the first news; DrainProgress has more.
+	Drain(ctx context.Context, pool string, options driver.DrainOptions) (driver.DrainReport, error)
+	Undrain(ctx context.Context, pool string) (driver.DrainReport, error)
+	DrainProgress(ctx context.Context, pool string, seen int) (driver.DrainReport, error)
+	// Leave takes off this node whatever the plugin has mounted or logged in to, and says what it did.
+	Leave(ctx context.Context) ([]string, error)
 }

@@ -54,7 +54,7 @@ func newBench(tb testing.TB, options ...durable.Option) *bench {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	b.backend = ocfs2.New(ocfs2.Options{
-		Mounter: b.kernel, Settings: b, StateDir: "/var/lib/homelab-storage", Log: logrus.NewEntry(log),
+		Mounter: b.kernel, Settings: b, StateDir: "/var/lib/homelab-storage", RunDir: "/run/homelab-storage", Log: logrus.NewEntry(log),
 		Now: func() time.Time { return b.now }, Durable: options,
 	})
 	return b

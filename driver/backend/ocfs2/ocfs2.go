@@ -20,8 +20,10 @@ type Options struct {
 	Settings settings.Source
 	// StateDir is a path of the host; the standalone pool is below it.
 	StateDir string
-	Log      *logrus.Entry
-	Now      func() time.Time // nil means time.Now
+	// RunDir is a path of the host that ends with a reboot: what was mounted and logged in to is noted there.
+	RunDir string
+	Log    *logrus.Entry
+	Now    func() time.Time // nil means time.Now
 	// Durable are for tests: they let durable steps fail.
 	Durable []durable.Option
 }
@@ -31,13 +33,15 @@ type Backend struct {
 	kernel   mounter.Mounter
 	settings settings.Source
 	local    string // the standalone pool's path, of the host
+	run      string // the folder of the notes, of the host
 	log      *logrus.Entry
 	now      func() time.Time
 	durable  []durable.Option
 
-	mu      sync.Mutex // guards what follows; never held while waiting
-	flights map[string]*flight
-	states  map[string]state
+	mu       sync.Mutex // guards what follows; never held while waiting
+	flights  map[string]*flight
+	states   map[string]state
+	refusals map[string]refusal // by pool
 }
 
 var _ interface {
@@ -50,8 +54,8 @@ var _ interface {
 func New(options Options) *Backend {
 	b := &Backend{
 		kernel: options.Mounter, settings: options.Settings, local: path.Join(options.StateDir, "local", standaloneName),
-		log: options.Log, now: options.Now, durable: options.Durable,
-		flights: map[string]*flight{}, states: map[string]state{},
+		run: path.Join(options.RunDir, "pools"), log: options.Log, now: options.Now, durable: options.Durable,
+		flights: map[string]*flight{}, states: map[string]state{}, refusals: map[string]refusal{},
 	}
 	if b.now == nil {
 		b.now = time.Now

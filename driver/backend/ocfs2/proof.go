@@ -30,6 +30,8 @@ type wanted struct {
 	mark  bool   // make the private folder and the marker when they are missing
 	space bool   // tell a standalone pool's free space, for which a whole mount table is read
 	uuid  string // of the volume's record, or ""
+	// upkeep is the drain itself, which others are refused for.
+	upkeep bool
 }
 
 // proven is a pool that is what it should be.
@@ -57,6 +59,9 @@ func (b *Backend) prove(ctx context.Context, pool settings.Pool, want wanted) (p
 }
 
 func (b *Backend) examine(ctx context.Context, found *proven, want wanted) (mounter.Filesystem, error) {
+	if refused := b.refusal(found.Name); refused.all && !want.upkeep {
+		return mounter.Filesystem{}, refused.failure(found.Pool)
+	}
 	if found.Standalone {
 		return b.examineStandalone(ctx, found, want)
 	}
@@ -65,7 +70,7 @@ func (b *Backend) examine(ctx context.Context, found *proven, want wanted) (moun
 		if !want.raise {
 			return mounter.Filesystem{}, b.notMounted(ctx, found.Pool, "")
 		}
-		if err = b.raise(ctx, found.Pool); err == nil {
+		if err = b.raise(ctx, found.Pool, want.upkeep); err == nil {
 			mount, err = b.mounted(ctx, found.Pool)
 		}
 	}

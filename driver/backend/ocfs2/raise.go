@@ -32,8 +32,11 @@ type flight struct {
 }
 
 // raise brings a pool up, once for everybody who asks meanwhile. Their time may end first; the bring-up then goes on.
-func (b *Backend) raise(ctx context.Context, pool settings.Pool) error {
-	current, first := b.register(pool.Name)
+func (b *Backend) raise(ctx context.Context, pool settings.Pool, upkeep bool) error {
+	current, first, err := b.register(pool, upkeep)
+	if err != nil {
+		return err
+	}
 	if first {
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), raiseLimit)
 		go func() {
@@ -50,15 +53,20 @@ func (b *Backend) raise(ctx context.Context, pool settings.Pool) error {
 	}
 }
 
-func (b *Backend) register(name string) (current *flight, first bool) {
+// register joins the bring-up that is under way, or begins one. A pool that is drained is brought up by its upkeep only: what was
+// proven a moment before the drain began must not mount it again.
+func (b *Backend) register(pool settings.Pool, upkeep bool) (current *flight, first bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if current := b.flights[name]; current != nil {
-		return current, false
+	if refused := b.refusals[pool.Name]; refused.all && !upkeep {
+		return nil, false, refused.failure(pool)
+	}
+	if current := b.flights[pool.Name]; current != nil {
+		return current, false, nil
 	}
 	current = &flight{since: b.now(), done: make(chan struct{})}
-	b.flights[name] = current
-	return current, true
+	b.flights[pool.Name] = current
+	return current, true, nil
 }
 
 func (b *Backend) land(name string, current *flight, err error) {
@@ -71,8 +79,20 @@ func (b *Backend) land(name string, current *flight, err error) {
 
 // bringUp finds the disk, logs in to its target if need be, and mounts it.
 func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
+	device, err := b.connect(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if err := b.elsewhere(ctx, pool, device); err != nil {
+		return b.slow(pool, err)
+	}
+	return b.slow(pool, b.mount(ctx, pool, device))
+}
+
+// connect finds the disk, and logs in to its target if need be.
+func (b *Backend) connect(ctx context.Context, pool settings.Pool) (string, error) {
 	if pool.Device == "" {
-		return b.notMounted(ctx, pool, "configure its device (POOL_DEVICE=UUID=...), or mount it there")
+		return "", b.notMounted(ctx, pool, "configure its device (POOL_DEVICE=UUID=...), or mount it there")
 	}
 	device, err := b.device(ctx, pool)
 	if err == nil && device == "" && pool.ISCSI != nil {
@@ -82,18 +102,15 @@ func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
 	}
 	switch {
 	case err != nil:
-		return b.slow(pool, err)
+		return "", b.slow(pool, err)
 	case device == "":
 		why := "its disk " + pool.Device + " is not on this node: connect it (`iscsiadm -m session`, `blkid`)"
 		if pool.ISCSI == nil {
 			why += ", or configure ISCSI_PORTAL and ISCSI_TARGET to have it connected"
 		}
-		return b.notMounted(ctx, pool, why)
+		return "", b.notMounted(ctx, pool, why)
 	}
-	if err := b.elsewhere(ctx, pool, device); err != nil {
-		return b.slow(pool, err)
-	}
-	return b.slow(pool, b.mount(ctx, pool, device))
+	return device, nil
 }
 
 // appear waits for the disk of a session.
@@ -139,6 +156,9 @@ func (b *Backend) login(ctx context.Context, pool settings.Pool) error {
 	if !slices.Contains(strings.Fields(output.Stdout), target) {
 		return fail(pool, "it is not mounted: the iSCSI portal %s has no target %s for this node; correct ISCSI_TARGET, or allow this node's initiator on the NAS", portal, target)
 	}
+	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Target, done.Portal = target, portal }); err != nil {
+		return err
+	}
 	output, err = b.iscsiadm(ctx, "-m", "node", "-T", target, "-p", portal, "--login")
 	if err != nil {
 		return err
@@ -160,6 +180,9 @@ func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) 
 	if err != nil {
 		return fmt.Errorf("make the mount point: %w", err)
 	}
+	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = true }); err != nil {
+		return err
+	}
 	args := []string{"-t", "ocfs2"}
 	if len(pool.MountOptions) > 0 {
 		args = append(args, "-o", strings.Join(pool.MountOptions, ","))
@@ -173,6 +196,9 @@ func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) 
 		return err
 	}
 	if mounted == nil {
+		if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = false }); err != nil {
+			return err
+		}
 		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output))
 	}
 	b.log.WithFields(map[string]any{"pool": pool.Name, "device": device, "path": pool.Path}).Info("pool mounted")

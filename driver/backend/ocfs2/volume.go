@@ -37,6 +37,9 @@ func (b *Backend) open(ctx context.Context, volume backend.Volume, want wanted) 
 		return proven{}, err
 	}
 	want.uuid = location.PoolUUID
+	if refused := b.refusal(pool.Name); refused.set() {
+		return proven{}, refused.failure(pool)
+	}
 	return b.prove(ctx, pool, want)
 }
 

@@ -1,0 +1,249 @@
+package ocfs2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// Times of a drain.
+const (
+	// lowerLimit is how long a busy pool is tried again: the plugin's own looks at it end within seconds.
+	lowerLimit = 20 * time.Second
+	// leaveLimit is how long the heartbeat may take to end after the unmount; it is over when umount(8) returns, unless
+	// something else still has the file system.
+	leaveLimit = 10 * time.Second
+	lowerTick  = 500 * time.Millisecond
+	// umountLimit is for writing out what is dirty.
+	umountLimit = 5 * time.Minute
+)
+
+// Neighbours names the other nodes that have the pool mounted: those that are live in its heartbeat region or, when it is not
+// mounted here, those that the slot map on its disk shows. There a node stays that died, until another one mounts the pool.
+func (b *Backend) Neighbours(ctx context.Context, name string) ([]string, error) {
+	pool, err := b.reserved(name)
+	if err != nil {
+		return nil, err
+	}
+	mount, err := b.mounted(ctx, pool)
+	if err != nil {
+		return nil, b.slow(pool, err)
+	}
+	if mount == nil {
+		return b.onDisk(ctx, pool)
+	}
+	facts, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: pool.Path})
+	if err != nil {
+		return nil, b.slow(pool, err)
+	}
+	cluster, err := b.kernel.Cluster(ctx, facts.UUID)
+	if err != nil {
+		return nil, b.slow(pool, fmt.Errorf("read the cluster's state: %w", err))
+	}
+	if !cluster.Region || cluster.Live == nil { // a global heartbeat, or debugfs that does not tell
+		return b.onDisk(ctx, pool)
+	}
+	var others []string
+	for node, number := range cluster.Nodes {
+		if number != cluster.Node && slices.Contains(cluster.Live, number) {
+			others = append(others, node)
+		}
+	}
+	slices.Sort(others)
+	return others, nil
+}
+
+// onDisk reads the slot map of the pool's disk.
+func (b *Backend) onDisk(ctx context.Context, pool settings.Pool) ([]string, error) {
+	device, err := b.connect(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	output, err := b.kernel.Run(ctx, mounter.Command{Name: "mounted.ocfs2", Args: []string{"-f", device}})
+	if err != nil {
+		return nil, b.slow(pool, fmt.Errorf("run the host's mounted.ocfs2: %w", err))
+	}
+	nodes, ok := parseMounted(output.Stdout)
+	if output.Code != 0 || !ok {
+		return nil, fail(pool, "which nodes have it mounted is unknown: mounted.ocfs2 -f %s says %q (exit code %d)", device, last(output.Stdout+output.Stderr), output.Code)
+	}
+	cluster, err := b.kernel.Cluster(ctx, "")
+	if err != nil {
+		return nil, b.slow(pool, fmt.Errorf("read the cluster's state: %w", err))
+	}
+	return slices.DeleteFunc(nodes, func(node string) bool {
+		number, known := cluster.Nodes[node]
+		return known && number == cluster.Node || node == fmt.Sprint(cluster.Node) && cluster.Name != ""
+	}), nil
+}
+
+// parseMounted reads the names, or numbers, below "Nodes": the columns are aligned, and that of the flags may be empty.
+func parseMounted(text string) (nodes []string, ok bool) {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	column := strings.Index(lines[0], "Nodes")
+	if column < 0 || len(lines) < 2 || len(lines[1]) <= column {
+		return nil, false
+	}
+	list := strings.TrimSpace(lines[1][column:])
+	if list == "Not mounted" {
+		return nil, true
+	}
+	for node := range strings.SplitSeq(list, ",") {
+		nodes = append(nodes, strings.TrimSpace(node))
+	}
+	return nodes, !strings.Contains(list, ":") // "Unknown: Bad magic number in inode"
+}
+
+// Lower unmounts a pool that Refuse keeps for its upkeep, and makes sure that its heartbeat has ended on this node with it: as
+// long as anything still has the file system, its disk must not be checked. A pool that is not mounted is success.
+func (b *Backend) Lower(ctx context.Context, name string) error {
+	pool, err := b.reserved(name)
+	if err != nil {
+		return err
+	}
+	if err := b.landed(ctx, pool); err != nil {
+		return err
+	}
+	mount, err := b.mounted(ctx, pool)
+	if err != nil {
+		return b.slow(pool, err)
+	}
+	if mount != nil {
+		if mount.FSType != "ocfs2" || mount.Root != "/" {
+			return fail(pool, "%s from %s is mounted at %s instead of the OCFS2 pool; unmount it (umount %s)", mount.FSType, mount.Source, pool.Path, pool.Path)
+		}
+		if err := b.umount(ctx, pool); err != nil {
+			return err
+		}
+	}
+	return b.left(ctx, pool)
+}
+
+// landed waits for a bring-up that began before the drain.
+func (b *Backend) landed(ctx context.Context, pool settings.Pool) error {
+	b.mu.Lock()
+	current := b.flights[pool.Name]
+	b.mu.Unlock()
+	if current == nil {
+		return nil
+	}
+	select {
+	case <-current.done:
+		return nil
+	case <-ctx.Done():
+		return b.slow(pool, ctx.Err())
+	}
+}
+
+// umount has the host's umount do it, again and again while the pool is busy, and then says with what.
+func (b *Backend) umount(ctx context.Context, pool settings.Pool) error {
+	said := ""
+	gone, err := b.within(ctx, lowerLimit, func() (bool, error) {
+		output, err := b.kernel.Run(ctx, mounter.Command{Name: "umount", Args: []string{pool.Path}, Limit: umountLimit})
+		if err != nil {
+			return false, b.slow(pool, fmt.Errorf("run the host's umount: %w", err))
+		}
+		said = last(output.Stderr)
+		mount, err := b.mounted(ctx, pool)
+		return mount == nil, err
+	})
+	if err != nil || gone {
+		return err
+	}
+	occupants, err := b.kernel.Occupants(ctx, pool.Path, "")
+	if err != nil {
+		return b.slow(pool, err)
+	}
+	return fail(pool, "it cannot be unmounted (%s)%s", said, inTheWay(occupants, "stop %s (it has %s)"))
+}
+
+// left waits until this node's heartbeat on the pool's disk has ended.
+func (b *Backend) left(ctx context.Context, pool settings.Pool) error {
+	device, err := b.connect(ctx, pool)
+	if err != nil {
+		return err
+	}
+	uuid, err := b.diskUUID(ctx, pool, device)
+	if err != nil {
+		return err
+	}
+	ended, err := b.within(ctx, leaveLimit, func() (bool, error) {
+		cluster, err := b.kernel.Cluster(ctx, uuid)
+		return !cluster.Region, b.slow(pool, err)
+	})
+	if err != nil {
+		return err
+	}
+	occupants, err := b.kernel.Occupants(ctx, "", b.real(device))
+	if err != nil {
+		return b.slow(pool, err)
+	}
+	if ended && len(occupants) == 0 {
+		return nil
+	}
+	return fail(pool, "it is not mounted at %s any more, but something on this node still has it%s", pool.Path,
+		inTheWay(occupants, "stop %s (it has it mounted at %s)"))
+}
+
+func (b *Backend) diskUUID(ctx context.Context, pool settings.Pool, device string) (string, error) {
+	if uuid := specUUID(pool.Device); uuid != "" {
+		return uuid, nil
+	}
+	output, err := b.kernel.Run(ctx, mounter.Command{Name: "blkid", Args: []string{"-p", "-o", "value", "-s", "UUID", device}})
+	if err != nil {
+		return "", b.slow(pool, fmt.Errorf("run the host's blkid: %w", err))
+	}
+	return specUUID("UUID=" + strings.TrimSpace(output.Stdout)), nil
+}
+
+// within repeats a question until the answer is yes, an error, or the time is over.
+func (b *Backend) within(ctx context.Context, limit time.Duration, ask func() (bool, error)) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(lowerTick)
+	defer ticker.Stop()
+	for {
+		if yes, err := ask(); yes || err != nil {
+			return yes, err
+		}
+		select {
+		case <-ticker.C:
+		case <-limited.Done():
+			return false, ctx.Err()
+		}
+	}
+}
+
+// inTheWay lists processes as what to do; "" for none.
+func inTheWay(occupants []mounter.User, format string) string {
+	var texts []string
+	for _, one := range occupants {
+		texts = append(texts, fmt.Sprintf(format, fmt.Sprintf("process %d, %s", one.PID, one.Name), one.Target))
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(texts, "; ")
+}
+
+// Lift mounts a drained pool and proves it. One that is mounted is only proven.
+func (b *Backend) Lift(ctx context.Context, name string) error {
+	pool, err := b.reserved(name)
+	if err != nil {
+		return err
+	}
+	_, err = b.prove(ctx, pool, wanted{raise: true, upkeep: true})
+	if errors.Is(err, errUnused) {
+		return nil
+	}
+	return err
+}
+
+var _ backend.Upkeep = (*Backend)(nil)

@@ -1,0 +1,86 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/internal/several"
+)
+
+// errLeaving answers whoever wants a volume of a plugin that is on its way off the node.
+var errLeaving = errors.New("homelab-storage is being uninstalled from this node (docker homelab uninstall); enable the plugin again (docker plugin disable -f, then enable) to use its volumes here")
+
+// Leave takes off this node what the plugin brought: the volumes' mounts, the holds, the pools that it mounted, their heartbeat and
+// the iSCSI sessions that it made. Data, records and credentials stay. It is refused while anything uses a volume; after a failure
+// the plugin works on as before. It says in sentences what it did.
+func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
+	if err := d.busy(ctx); err != nil {
+		return nil, err
+	}
+	pools := d.ownPools()
+	d.leaving.Store(true)
+	defer func() {
+		if err != nil {
+			d.leaving.Store(false)
+			for _, pool := range pools {
+				d.options.Pools.Admit(pool)
+			}
+		}
+	}()
+	volumes := d.records.list()
+	var problems *multierror.Error
+	for _, name := range d.touched(ctx) {
+		record, _, known := d.records.get(name)
+		if !known {
+			record = catalog.Record{Name: name}
+		}
+		problems = several.Append(problems, d.unbind(ctx, record))
+	}
+	if err := problems.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	lines = append(lines, "No volume is mounted on this node any more.")
+	d.released(ctx, volumes)
+	for _, pool := range pools {
+		_ = d.resume(ctx, pool) // what is still pending is free for others when the heartbeat ends
+		d.options.Pools.Refuse(pool, d.now(), true)
+		d.records.cluster.Detach()
+		done, err := d.options.Pools.Leave(ctx, pool)
+		lines = append(lines, done...)
+		problems = several.Append(problems, err)
+	}
+	return lines, problems.ErrorOrNil()
+}
+
+// ownPools are the configured pools that have a disk.
+func (d *Driver) ownPools() []string {
+	var names []string
+	for _, pool := range d.options.Settings.Current().Pools {
+		if !pool.Standalone {
+			names = append(names, pool.Name)
+		}
+	}
+	return names
+}
+
+// busy names what uses a volume.
+func (d *Driver) busy(ctx context.Context) error {
+	names := d.touched(ctx)
+	slices.Sort(names)
+	var problems *multierror.Error
+	for _, name := range names {
+		users, err := d.options.Mounter.Users(ctx, []string{d.target(name)})
+		if err != nil {
+			return fmt.Errorf("looking for the users of volume %q: %w", name, err)
+		}
+		if found := users[d.target(name)]; len(found) > 0 {
+			problems = several.Append(problems, fmt.Errorf("volume %q is used by process %d (%s), at %s: stop it", name, found[0].PID, found[0].Name, found[0].Target))
+		}
+	}
+	return problems.ErrorOrNil()
+}

@@ -1,0 +1,48 @@
+package driver_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+func TestLeaveIsRefusedWhileAVolumeIsUsed(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "radarr", map[string]string{"class": "db"})
+	target := b.mount(t, "radarr", "a")
+	b.kernel.SetUsers(target, mounter.User{PID: 7, Name: "Radarr", Target: "/config"})
+	_, err := b.driver.Leave(t.Context())
+	assert.Error(t, err, `volume "radarr" is used by process 7 (Radarr), at /config: stop it`)
+	assert.Equal(t, len(b.pool.asked()), 0)
+	b.mount(t, "radarr", "b")
+}
+
+func TestLeaveTakesEverythingAway(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "radarr", map[string]string{"class": "db"})
+	b.mount(t, "radarr", "a")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "a"))
+	b.kernel.MountPlugin(filepath.Join(b.options.MountRoot, "stray"), mountertest.FileSystem{Type: "tmpfs"})
+	b.pool.fail("leave", errors.New("pool media-apps: it cannot be unmounted"))
+	_, err := b.driver.Leave(t.Context())
+	assert.Error(t, err, "pool media-apps: it cannot be unmounted")
+	assert.Assert(t, !b.pool.refuses(false), "it works on")
+	b.mount(t, "radarr", "b")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "b"))
+
+	b.pool.fail("leave", nil)
+	lines, err := b.driver.Leave(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, lines, []string{"No volume is mounted on this node any more.", "Unmounted media-apps."})
+	table, err := b.kernel.Table(t.Context(), mounter.Plugin)
+	assert.NilError(t, err)
+	assert.Assert(t, !slices.ContainsFunc(table, func(m mounter.Mount) bool { return filepath.Dir(m.Target) == b.options.MountRoot }))
+	_, err = b.driver.Mount(t.Context(), "radarr", "c", engine())
+	assert.ErrorContains(t, err, "homelab-storage is being uninstalled from this node")
+}

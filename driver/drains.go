@@ -57,8 +57,8 @@ type job struct {
 	news  chan struct{} // closed at the next line, or at the end
 }
 
-func openDrains(ctx context.Context, folder string) (*drains, error) {
-	state, err := durable.Open(folder, durable.MakeAll())
+func openDrains(ctx context.Context, folder string, given ...durable.Option) (*drains, error) {
+	state, err := durable.Open(folder, append([]durable.Option{durable.MakeAll()}, given...)...)
 	if err != nil {
 		return nil, fmt.Errorf("opening the state of drained pools: %w", err)
 	}

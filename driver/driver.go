@@ -16,6 +16,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/internal/keylock"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -42,6 +43,8 @@ type Options struct {
 	Now       func() time.Time // nil means time.Now
 	// Linger is how long the hold of a directory stays after a brief mount; 0 means 5 s, see afterBrief.
 	Linger time.Duration
+	// Durable are for tests: they let durable steps fail.
+	Durable []durable.Option
 }
 
 // Pools is what the driver asks of the OCFS2 backend beyond the contract of every backend.
@@ -123,7 +126,7 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 		d.backends[kind.Kind()] = kind
 	}
 	var err error
-	if d.uses, err = reference.Open(path.Join(options.RunDir, "references"), reference.Options{Log: d.log, Now: d.now}); err != nil {
+	if d.uses, err = reference.Open(path.Join(options.RunDir, "references"), reference.Options{Log: d.log, Now: d.now, Durable: options.Durable}); err != nil {
 		return nil, fmt.Errorf("reading the references: %w", err)
 	}
 	if d.records, err = openRecords(ctx, options, d.now); err != nil {
@@ -132,12 +135,12 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	d.holders, err = holder.New(ctx, holder.Options{
 		State: path.Join(options.StateDir, "releases"), Node: options.Settings.Current().Node, Kernel: options.Mounter,
 		Log: d.log, Now: d.now, Wait: func() time.Duration { return options.Settings.Current().Defaults.LeaseWait },
-		VolumeName: d.records.nameOf,
+		VolumeName: d.records.nameOf, Shared: options.Durable, Local: options.Durable,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the pending releases: %w", err)
 	}
-	if d.drains, err = openDrains(ctx, path.Join(options.StateDir, "drains")); err != nil {
+	if d.drains, err = openDrains(ctx, path.Join(options.StateDir, "drains"), options.Durable...); err != nil {
 		return nil, err
 	}
 	if err := d.refuseDrained(); err != nil { // reads and other pools go on

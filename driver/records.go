@@ -23,7 +23,9 @@ type records struct {
 
 func openRecords(ctx context.Context, options Options, now func() time.Time) (*records, error) {
 	open := func(name, mirror string) (*catalog.Catalog, error) {
-		opened, err := catalog.Open(ctx, catalog.Options{Name: name, Mirror: mirror, Doer: options.Mounter, Log: options.Log, Now: now})
+		opened, err := catalog.Open(ctx, catalog.Options{
+			Name: name, Mirror: mirror, Doer: options.Mounter, Log: options.Log, Now: now, Shared: options.Durable, Node: options.Durable,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("reading the %s catalog: %w", name, err)
 		}
@@ -33,7 +35,7 @@ func openRecords(ctx context.Context, options Options, now func() time.Time) (*r
 	if err != nil {
 		return nil, err
 	}
-	err = attachNode(ctx, node, path.Join(options.StateDir, "local"))
+	err = attachNode(ctx, node, path.Join(options.StateDir, "local"), options.Durable...)
 	switch {
 	case errors.Is(err, catalog.ErrFrozen): // reads go on, and writes say what to do (DESIGN D7)
 		options.Log.WithError(err).Error("the node's own catalog is frozen")
@@ -49,8 +51,8 @@ func openRecords(ctx context.Context, options Options, now func() time.Time) (*r
 
 // attachNode opens the node's own catalog; its folder is made, since it is on the node's disk and not on a pool that might
 // not be mounted.
-func attachNode(ctx context.Context, node *catalog.Catalog, local string) error {
-	folder, err := durable.Open(local, durable.MakeAll())
+func attachNode(ctx context.Context, node *catalog.Catalog, local string, given ...durable.Option) error {
+	folder, err := durable.Open(local, append([]durable.Option{durable.MakeAll()}, given...)...)
 	if err != nil {
 		return err
 	}

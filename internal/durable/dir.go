@@ -22,6 +22,7 @@ const (
 	OpMkdir   = "mkdir"     // mkdir(2)
 	OpRemove  = "remove"    // unlink(2) or rmdir(2)
 	OpFlock   = "flock"     // flock(2)
+	OpOwn     = "own"       // chown(2) and chmod(2)
 )
 
 const (
@@ -154,6 +155,16 @@ func (d *Dir) Path() string { return d.path }
 
 // Close gives the folder's descriptor back.
 func (d *Dir) Close() error { return d.file.Close() }
+
+// Ask is the step of those who work without a [Dir], as on directories that an [os.Root] opened: it asks the function of
+// [WithFault], when there is one among the options, whether the step may be done.
+func Ask(op, name string, given ...Option) error {
+	var chosen options
+	for _, option := range given {
+		option(&chosen)
+	}
+	return (&Dir{fault: chosen.fault}).step(op, name)
+}
 
 // step asks the fault function whether a durable step may be done.
 func (d *Dir) step(op, name string) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/internal/several"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -29,6 +30,8 @@ const unfinished = ".new"
 type Backend struct {
 	kernel mounter.Mounter
 	folder string // of the host
+	// durable are for tests: they let durable steps fail.
+	durable []durable.Option
 }
 
 var _ interface {
@@ -36,9 +39,9 @@ var _ interface {
 	backend.Disposer
 } = (*Backend)(nil)
 
-// New makes the backend; stateDir is a path of the host. It touches nothing.
-func New(kernel mounter.Mounter, stateDir string) *Backend {
-	return &Backend{kernel: kernel, folder: path.Join(stateDir, "local", "volumes")}
+// New makes the backend; stateDir is a path of the host. It touches nothing. The options are for tests that inject faults.
+func New(kernel mounter.Mounter, stateDir string, given ...durable.Option) *Backend {
+	return &Backend{kernel: kernel, folder: path.Join(stateDir, "local", "volumes"), durable: given}
 }
 
 // Kind is backend.Local.
@@ -114,7 +117,11 @@ func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Sta
 // make makes the volume's folder unless it is there.
 func (b *Backend) make(volume backend.Volume) error {
 	folder := b.kernel.HostPath(b.folder)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	made, err := durable.Open(folder, append([]durable.Option{durable.MakeAll()}, b.durable...)...)
+	if err != nil {
+		return err
+	}
+	if err := made.Close(); err != nil {
 		return err
 	}
 	root, err := os.OpenRoot(folder)
@@ -127,13 +134,16 @@ func (b *Backend) make(volume backend.Volume) error {
 	}
 	location := volume.Location
 	owner := directory.Owner{UID: location.UID, GID: location.GID, Mode: location.Mode}
-	if err := directory.Make(root, volume.ID+unfinished, owner); err != nil {
+	if err := directory.Make(root, volume.ID+unfinished, owner, b.durable...); err != nil {
+		return err
+	}
+	if err := durable.Ask(durable.OpRename, volume.ID, b.durable...); err != nil {
 		return err
 	}
 	if err := root.Rename(volume.ID+unfinished, volume.ID); err != nil {
 		return err
 	}
-	return directory.Sync(root)
+	return directory.Sync(root, b.durable...)
 }
 
 // Kept lists the IDs of the volumes with a folder on this node.
@@ -195,7 +205,7 @@ func (b *Backend) delete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(directory.Delete(ctx, root, name), root.Close())
+	return errors.Join(directory.Delete(ctx, root, name, b.durable...), root.Close())
 }
 
 func (b *Backend) explain(what string, volume backend.Volume, err error) error {

@@ -51,7 +51,7 @@ func (b *Backend) deeds(ctx context.Context, name string) (done deeds, err error
 
 func (b *Backend) withNotes(ctx context.Context, name string, work func(*durable.Dir) error) error {
 	return b.kernel.Do(ctx, "notes of "+name, func() error {
-		notes, err := durable.Open(b.kernel.HostPath(b.run), durable.MakeAll(), durable.Volatile())
+		notes, err := durable.Open(b.kernel.HostPath(b.run), append([]durable.Option{durable.MakeAll(), durable.Volatile()}, b.durable...)...)
 		if err != nil {
 			return err
 		}

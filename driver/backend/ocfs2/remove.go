@@ -93,5 +93,5 @@ func (b *Backend) discard(root *os.Root, pool proven, volume backend.Volume) err
 	if err := b.write(pool.private(), mine); err != nil {
 		return err
 	}
-	return move(root, volume.Location.Subdir, dataPath(mine.ID))
+	return b.move(root, volume.Location.Subdir, dataPath(mine.ID))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 // TrashRestore moves an entry's data to the directory of a volume that was just created and holds nothing. It is repeated
@@ -65,7 +66,7 @@ func (b *Backend) restore(ctx context.Context, root *os.Root, pool proven, id st
 	if err != nil {
 		return err
 	}
-	return errors.Join(directory.Delete(ctx, trash, id), trash.Close())
+	return errors.Join(directory.Delete(ctx, trash, id, b.durable...), trash.Close())
 }
 
 // exchange puts the data in the place of the volume's empty directory. Not of one that another volume has too: its containers
@@ -81,8 +82,11 @@ func (b *Backend) exchange(root *os.Root, pool proven, id string, volume backend
 			subdir, strings.Join(others, ", "), id)}
 	}
 	// rmdir: it fails when something has come into it. A crash here leaves no directory, and Create makes it again.
+	if err := durable.Ask(durable.OpRemove, subdir, b.durable...); err != nil {
+		return err
+	}
 	if err := root.Remove(subdir); err != nil {
 		return err
 	}
-	return move(root, dataPath(id), subdir)
+	return b.move(root, dataPath(id), subdir)
 }

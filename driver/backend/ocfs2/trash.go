@@ -136,9 +136,12 @@ func (b *Backend) write(private string, e entry) error {
 
 // move renames a directory and makes both folders durable. What arrived must be what was
 // seen before: a container may have exchanged something on the way, and then it is moved back.
-func move(root *os.Root, from, to string) error {
+func (b *Backend) move(root *os.Root, from, to string) error {
 	seen, err := stat(root, from)
 	if err != nil {
+		return err
+	}
+	if err := durable.Ask(durable.OpRename, to, b.durable...); err != nil {
 		return err
 	}
 	if err := root.Rename(from, to); err != nil {
@@ -152,7 +155,7 @@ func move(root *os.Root, from, to string) error {
 		return err
 	}
 	for _, folder := range []string{path.Dir(to), path.Dir(from)} {
-		if err := syncFolder(root, folder); err != nil {
+		if err := b.syncFolder(root, folder); err != nil {
 			return err
 		}
 	}
@@ -169,15 +172,15 @@ func stat(root *os.Root, name string) (fs.FileInfo, error) {
 	return dir.Stat(".")
 }
 
-func syncFolder(root *os.Root, name string) error {
+func (b *Backend) syncFolder(root *os.Root, name string) error {
 	if name == "." {
-		return directory.Sync(root)
+		return directory.Sync(root, b.durable...)
 	}
 	dir, err := directory.Open(root, name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(directory.Sync(dir), dir.Close())
+	return errors.Join(directory.Sync(dir, b.durable...), dir.Close())
 }
 
 // TrashEmpty deletes an entry, or, when id is "", all that were removed before a time, and says how many. It stops at the
@@ -201,7 +204,7 @@ func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.T
 		problems := several.Append(nil, list(err)...)
 		for _, e := range all {
 			if (id == "" && e.Removed.Before(before)) || e.ID == id {
-				if err := deleteEntry(ctx, root, e.ID); err != nil {
+				if err := b.deleteEntry(ctx, root, e.ID); err != nil {
 					problems = several.Append(problems, err)
 					continue
 				}
@@ -217,12 +220,12 @@ func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.T
 }
 
 // deleteEntry deletes the data first: what is left of an interrupted delete is still listed.
-func deleteEntry(ctx context.Context, root *os.Root, id string) error {
+func (b *Backend) deleteEntry(ctx context.Context, root *os.Root, id string) error {
 	folder, err := directory.Open(root, entryPath(id))
 	if err != nil {
 		return err
 	}
-	err = directory.Delete(ctx, folder, dataName)
+	err = directory.Delete(ctx, folder, dataName, b.durable...)
 	if err = errors.Join(err, folder.Close()); err != nil {
 		return err
 	}
@@ -230,7 +233,7 @@ func deleteEntry(ctx context.Context, root *os.Root, id string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(directory.Delete(ctx, trash, id), trash.Close())
+	return errors.Join(directory.Delete(ctx, trash, id, b.durable...), trash.Close())
 }
 
 func checkEntryID(id string) error {

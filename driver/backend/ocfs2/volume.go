@@ -100,11 +100,11 @@ func (b *Backend) create(root *os.Root, private string, volume backend.Volume) (
 	}
 	switch {
 	case exists && marked && !mark.Adopted:
-		err = finish(root, location)
+		err = b.finish(root, location)
 	case !exists:
 		mark.Adopted = false
 		if err = backend.WriteMark(private, mark, b.durable...); err == nil {
-			err = directory.Make(root, location.Subdir, owner(location))
+			err = directory.Make(root, location.Subdir, owner(location), b.durable...)
 		}
 	}
 	if err != nil {
@@ -133,7 +133,7 @@ func (b *Backend) recognise(root *os.Root, private string, mark backend.Mark) er
 
 // finish gives a directory of an interrupted Create its owner. It is not repeated for one that was complete, or has been
 // filled since: what a container or a person changed stays.
-func finish(root *os.Root, location backend.Location) error {
+func (b *Backend) finish(root *os.Root, location backend.Location) error {
 	dir, err := directory.Open(root, location.Subdir)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func finish(root *os.Root, location backend.Location) error {
 	if err != nil || len(entries) > 0 || info.Mode().Perm() != 0o700 {
 		return err
 	}
-	return directory.Make(root, location.Subdir, owner(location))
+	return directory.Make(root, location.Subdir, owner(location), b.durable...)
 }
 
 func owner(location backend.Location) directory.Owner {

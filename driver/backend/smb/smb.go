@@ -19,6 +19,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/internal/keylock"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -45,6 +46,8 @@ type Options struct {
 	// Now is the clock of lingering; nil means time.Now.
 	Now func() time.Time
 	Log *logrus.Entry
+	// Durable are for tests: they let durable steps fail.
+	Durable []durable.Option
 }
 
 // Backend keeps volumes on SMB shares.
@@ -56,6 +59,7 @@ type Backend struct {
 	dial        func(ctx context.Context, network, address string) (net.Conn, error)
 	now         func() time.Time
 	log         *logrus.Entry
+	durable     []durable.Option
 	servers     keylock.Locks // one mount in flight per server
 
 	mu      sync.Mutex         // guards what follows; never held while waiting
@@ -82,7 +86,7 @@ type state struct {
 func New(options Options) *Backend {
 	b := &Backend{
 		kernel: options.Mounter, settings: options.Settings, credentials: options.Credentials, root: options.ShareRoot,
-		dial: options.Dial, now: options.Now, log: options.Log,
+		dial: options.Dial, now: options.Now, log: options.Log, durable: options.Durable,
 		flights: map[string]*flight{}, states: map[string]state{}, active: map[string]*flight{},
 	}
 	if b.dial == nil {
@@ -114,7 +118,7 @@ func (b *Backend) Create(ctx context.Context, volume backend.Volume, own bool) (
 		if existed, err = directory.Exists(root, volume.Location.Subdir); err != nil || existed {
 			return err
 		}
-		return directory.MakeAll(root, volume.Location.Subdir)
+		return directory.MakeAll(root, volume.Location.Subdir, b.durable...)
 	})
 	if err != nil {
 		b.forget(share)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 // maxOpen is how many levels a delete holds open at once. A deeper directory is first moved to the top: a container may have
@@ -22,7 +24,7 @@ const batch = 256
 // system with ErrOtherFilesystem, and at the context's end. A directory that is not there is success. It can be repeated.
 //
 // A bind mount of the same file system cannot be seen here: the caller asks the mount table first.
-func Delete(ctx context.Context, parent *os.Root, name string) error {
+func Delete(ctx context.Context, parent *os.Root, name string, given ...durable.Option) error {
 	top, err := step(parent, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -31,7 +33,7 @@ func Delete(ctx context.Context, parent *os.Root, name string) error {
 		return &Error{Path: name, Err: err}
 	}
 	defer func() { _ = top.Close() }()
-	sweep := &sweep{ctx: ctx, top: top}
+	sweep := &sweep{ctx: ctx, top: top, given: given}
 	for again := true; again; {
 		sweep.moved = false
 		if err := sweep.empty(top, name, nil); err != nil {
@@ -39,16 +41,20 @@ func Delete(ctx context.Context, parent *os.Root, name string) error {
 		}
 		again = sweep.moved
 	}
+	if err := durable.Ask(durable.OpRemove, name, given...); err != nil {
+		return &Error{Path: name, Err: err}
+	}
 	if err := parent.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &Error{Path: name, Err: cause(err)}
 	}
-	return Sync(parent)
+	return Sync(parent, given...)
 }
 
 // sweep is one delete.
 type sweep struct {
 	ctx   context.Context //nolint:containedctx // lives as long as one call
 	top   *os.Root
+	given []durable.Option
 	moved bool // something deep was moved to the top, which must be swept again
 	count int
 }
@@ -80,6 +86,9 @@ func (s *sweep) remove(dir *os.Root, name, shown string, trail []string) error {
 	info, err := dir.Lstat(name)
 	if err == nil && info.IsDir() {
 		err = s.descend(dir, name, shown, trail)
+	}
+	if err == nil {
+		err = durable.Ask(durable.OpRemove, name, s.given...)
 	}
 	if err == nil {
 		err = dir.Remove(name)

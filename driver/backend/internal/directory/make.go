@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 // Owner is what a new directory is given, once.
@@ -27,7 +29,7 @@ func Exists(root *os.Root, subdir string) (bool, error) {
 
 // MakeAll makes what is missing of a directory and of those above it, 0755 as this process, each of them durably: the folder
 // is synced after every mkdir, because a node that dies later would take the directory with it (FACTS 2).
-func MakeAll(root *os.Root, subdir string) error {
+func MakeAll(root *os.Root, subdir string, given ...durable.Option) error {
 	dir, err := root.OpenRoot(".")
 	if err != nil {
 		return err
@@ -39,7 +41,7 @@ func MakeAll(root *os.Root, subdir string) error {
 			return nil
 		}
 		done = append(done, name)
-		next, err := enter(dir, name, 0o755)
+		next, err := enter(dir, name, 0o755, given)
 		if err != nil {
 			return &Error{Path: strings.Join(done, "/"), Err: err}
 		}
@@ -51,9 +53,9 @@ func MakeAll(root *os.Root, subdir string) error {
 
 // Make makes a directory and gives it its owner. One that exists, from an interrupted call, is given the owner again: the
 // caller knows that it is its own. Those above it are made as by MakeAll.
-func Make(root *os.Root, subdir string, owner Owner) error {
+func Make(root *os.Root, subdir string, owner Owner, given ...durable.Option) error {
 	parent, name := split(subdir)
-	if err := MakeAll(root, parent); err != nil {
+	if err := MakeAll(root, parent, given...); err != nil {
 		return err
 	}
 	above, err := Open(root, parent)
@@ -61,24 +63,30 @@ func Make(root *os.Root, subdir string, owner Owner) error {
 		return err
 	}
 	defer func() { _ = above.Close() }()
-	dir, err := enter(above, name, 0o700)
+	dir, err := enter(above, name, 0o700, given)
 	if err != nil {
 		return &Error{Path: subdir, Err: err}
 	}
 	defer func() { _ = dir.Close() }()
+	if err := durable.Ask(durable.OpOwn, subdir, given...); err != nil {
+		return err
+	}
 	return own(dir, owner)
 }
 
 // enter opens a directory that is made when it is missing.
-func enter(parent *os.Root, name string, mode fs.FileMode) (*os.Root, error) {
+func enter(parent *os.Root, name string, mode fs.FileMode, given []durable.Option) (*os.Root, error) {
 	next, err := step(parent, name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return next, err
 	}
+	if err := durable.Ask(durable.OpMkdir, name, given...); err != nil {
+		return nil, err
+	}
 	if err := parent.Mkdir(name, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, cause(err)
 	}
-	if err := Sync(parent); err != nil {
+	if err := Sync(parent, given...); err != nil {
 		return nil, err
 	}
 	return step(parent, name)
@@ -113,7 +121,10 @@ func permissions(bits fs.FileMode) fs.FileMode {
 }
 
 // Sync makes the entries of a directory durable.
-func Sync(dir *os.Root) error {
+func Sync(dir *os.Root, given ...durable.Option) error {
+	if err := durable.Ask(durable.OpSyncDir, dir.Name(), given...); err != nil {
+		return err
+	}
 	file, err := dir.Open(".")
 	if err != nil {
 		return err

@@ -1,15 +1,18 @@
 # Thin: every target is one script, so that each can be run, read and linted by itself.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lab lab-down bench install lint fmt clean
+.PHONY: help build test test-cluster demo lab lab-down bench install lint fmt clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 build: ## the plugin's rootfs and config for this machine's architecture, in bin/
 	@scripts/build-plugin
 
 test: ## everything: lint, unit tests, engine tests, lab tests, arm64 build (root; installs what is missing)
 	@scripts/test
+
+test-cluster: ## what takes hours: 200 kills of nodes, engines and plugins under a database on three machines (root)
+	@scripts/test cluster
 
 demo: ## see it work: a managed plugin on a real engine, a database that outlives its container (root)
 	@scripts/demo

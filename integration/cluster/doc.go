@@ -5,13 +5,17 @@
 //
 // # How it is laid out
 //
-// Booting is dear, so there are two machines, side by side, each with its tests one after the other:
+// Booting is dear, so there are a few machines, each with its tests one after the other:
 //
 //   - TestNode, the quick init: the seed's Radarr stack across every kind of restart, and every refusal with its golden text.
+//   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and a Swarm
+//     service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
 //   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with
 //     `-v /:/host` have copies of the mounts, and docs/switching.md, command by command.
 //
 // One test alone: -run TestNode/pool. A test begins with [site.healed], so that it does not depend on its predecessors.
+//
+// TestKills (tags lab,long; make test-cluster) kills nodes, engines, plugins and containers under such a service for hours.
 //
 // # Refusals
 //

@@ -32,15 +32,14 @@ var build = sync.OnceValues(func() (string, error) {
 // newSite starts a lab with one machine, makes its file systems and installs the plugin.
 func newSite(t *testing.T, options lab.Options) *site {
 	t.Helper()
-	options.Nodes = 1
-	return newSites(t, options)[0]
+	options.Nodes, options.LUNs = 1, []lab.LUN{lab.MediaApps, lab.AppData}
+	return newSites(t, options, threshold)[0]
 }
 
-// newSites starts a lab, makes its file systems and installs the plugin on every machine.
-func newSites(t *testing.T, options lab.Options) []*site {
+// newSites starts a lab, makes its file systems and installs the plugin on every machine. The threshold is o2cb's.
+func newSites(t *testing.T, options lab.Options, threshold int) []*site {
 	t.Helper()
 	options.Password = password
-	options.LUNs = []lab.LUN{lab.MediaApps, lab.AppData}
 	var plugin string
 	step(t, "build the plugin", func() {
 		var err error

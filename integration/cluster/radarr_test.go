@@ -38,6 +38,7 @@ func (s *site) testRadarr(t *testing.T) {
 		{"engine restarted", s.cycleEngine, false},
 		{"engine killed", s.killEngine, false},
 		{"power lost", s.losePower, false},
+		{"power lost, the NAS back late", s.loseAllPower, false},
 	} {
 		t.Run(restart.name, func(t *testing.T) { afterRestart(t, apps, restart.do, restart.kept) })
 	}
@@ -101,5 +102,20 @@ func (s *site) killEngine(t *testing.T) {
 func (s *site) losePower(t *testing.T) {
 	t.Helper()
 	assert.NilError(t, s.node.Kill(t.Context()))
+	s.healed(t)
+}
+
+// loseAllPower pulls the plug of the house: the node is back before the NAS is. The engine gives up a container whose volume
+// is not there at its start, and the plugin starts it when it is (DESIGN D15).
+func (s *site) loseAllPower(t *testing.T) {
+	t.Helper()
+	ctx, nas := t.Context(), s.lab.NAS()
+	assert.NilError(t, nas.ISCSI.Stop(ctx))
+	assert.NilError(t, nas.SMB.Stop(ctx))
+	assert.NilError(t, s.node.Kill(ctx))
+	assert.NilError(t, s.node.Boot(ctx))
+	assert.NilError(t, s.start(t))
+	s.eventually(t, "docker inspect --format '{{.State.Running}} {{.State.Error}}' alone | grep '^false .*volume \"alone\": pool media-apps'")
+	s.ok(t, "docker volume ls --quiet | grep --line-regexp alone && docker homelab status | grep '^media-apps ' | grep --invert-match ' ok '")
 	s.healed(t)
 }

@@ -94,6 +94,8 @@ var unstable = []struct {
 }{
 	{regexp.MustCompile(`\b([0-9a-f]{64}|[0-9a-f]{32})\b`), "<id>"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "<time>"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "<time>"},
+	{regexp.MustCompile(`waited [0-9.]+s`), "waited <duration>"},
 	{regexp.MustCompile(`/dev/sd[a-z]`), "/dev/<disk>"},
 	{regexp.MustCompile(`\(iscsiadm: [^)]*\)`), "(iscsiadm: <reason>)"},
 }

@@ -1,0 +1,100 @@
+//go:build lab
+
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab/remote"
+)
+
+// ownShare is how long the plugin may take to hand a database over, when its pool answers again and Swarm has asked for it.
+const ownShare = 5 * time.Second
+
+// prober writes to the pool on a machine again and again, and knows, by that machine's clock, when it could.
+type prober struct {
+	mu      sync.Mutex
+	written []time.Time
+}
+
+// probe begins to write a file of the pool, until the test ends.
+func probe(t *testing.T, s *site) *prober {
+	t.Helper()
+	p := &prober{}
+	ctx, cancel := context.WithCancel(t.Context())
+	input, output := io.Pipe()
+	var running sync.WaitGroup
+	running.Go(func() {
+		_, err := s.node.Run(ctx, remote.Command{
+			Script: "while :; do echo x >" + poolPath + "/probe && sync " + poolPath + "/probe && date +%s.%N; sleep 0.1; done", Stdout: output, Stderr: io.Discard,
+		})
+		_ = output.CloseWithError(err)
+	})
+	running.Go(func() {
+		for lines := bufio.NewScanner(input); lines.Scan(); {
+			if seconds, err := strconv.ParseFloat(lines.Text(), 64); err == nil {
+				p.mu.Lock()
+				p.written = append(p.written, time.Unix(0, int64(seconds*float64(time.Second))))
+				p.mu.Unlock()
+			}
+		}
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return p
+}
+
+// stall is the longest time in which the pool could not be written to.
+func (p *prober) stall() (from, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for at := 1; at < len(p.written); at++ {
+		if p.written[at].Sub(p.written[at-1]) > until.Sub(from) {
+			from, until = p.written[at-1], p.written[at]
+		}
+	}
+	return from, until
+}
+
+var mountLine = regexp.MustCompile(`time=\\"([^"\\]+)\\" level=info msg=call call=VolumeDriver\.Mount duration_ms=([0-9.]+) id=\S+ volume=served`)
+
+// firstMount finds the first Mount of the service's volume that ended well on a machine: when it was asked and answered. The log has
+// whole seconds.
+func (s *site) firstMount(t *testing.T) (asked, answered time.Time) {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(s.folder(), "logs", s.node.Name()+".dockerd.log"))
+	assert.NilError(t, err)
+	found := mountLine.FindStringSubmatch(string(log))
+	assert.Assert(t, found != nil, "no Mount in the log of %s", s.node.Name())
+	answered, err = time.Parse(time.RFC3339, found[1])
+	assert.NilError(t, err)
+	took, err := strconv.ParseFloat(strings.TrimSpace(found[2]), 64)
+	assert.NilError(t, err)
+	return answered.Add(-time.Duration(took * float64(time.Millisecond))), answered
+}
+
+// judge says what part of a failover was the cluster's, Swarm's and the plugin's.
+func (p *prober) judge(t *testing.T, s *site) {
+	t.Helper()
+	from, until := p.stall()
+	asked, answered := s.firstMount(t)
+	began := until
+	if asked.After(until) {
+		began = asked
+	}
+	share := answered.Sub(began)
+	t.Logf("the pool stood still for %.1f s; the Mount was asked for %.1f s after that began and answered %.1f s after the pool and Swarm were ready",
+		until.Sub(from).Seconds(), asked.Sub(from).Seconds(), share.Seconds())
+	assert.Assert(t, share < ownShare, "the plugin's own share of the failover is %s", share)
+}

@@ -1,0 +1,177 @@
+//go:build lab
+
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab"
+)
+
+// quickThreshold is o2cb's dead threshold of machines among which one is killed: (7 - 1) * 2 s.
+const quickThreshold = 7
+
+// nodes are the machines of one cluster, with one pool.
+type nodes struct{ sites []*site }
+
+// TestNodes is three machines. It does not run beside others: a machine that stands still for 12 s is taken for dead.
+func TestNodes(t *testing.T) {
+	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, quickThreshold)}
+	t.Run("catalog", n.testCatalog)
+	t.Run("one writer", n.testOneWriter)
+	t.Run("service", n.testService)
+}
+
+// testCatalog makes and removes volumes on one node, and on all at once, and asks the others.
+func (n *nodes) testCatalog(t *testing.T) {
+	one, two, three := n.sites[0], n.sites[1], n.sites[2]
+	one.ok(t, "docker volume create --driver homelab-storage --opt class=db first")
+	for _, s := range n.sites {
+		s.ok(t, "docker volume ls --quiet | grep --line-regexp first")
+	}
+	two.ok(t, "docker volume rm first")
+	for _, s := range n.sites {
+		s.ok(t, "! docker volume ls --quiet | grep --line-regexp first")
+	}
+	// A removed volume's name is free for another one at once, everywhere.
+	three.ok(t, "docker volume create --driver homelab-storage --opt class=config first")
+	assert.Equal(t, one.ok(t, "docker volume inspect --format '{{.Status.class}}' first"), "config")
+	one.ok(t, "docker volume rm first")
+
+	for range 2 {
+		each(t, n.sites, func(s *site) error {
+			_, err := s.node.Output(t.Context(), "docker volume create --driver homelab-storage --opt class=db raced")
+			return err
+		})
+		ids := map[string]bool{}
+		for _, s := range n.sites {
+			ids[s.ok(t, "docker volume inspect --format '{{.Status.id}}' raced")] = true
+		}
+		assert.Equal(t, len(ids), 1, "one volume, whoever was first: %v", ids)
+		each(t, n.sites, func(s *site) error {
+			_, err := s.node.Exec(t.Context(), "docker volume rm raced") // who comes late finds none
+			return err
+		})
+		for _, s := range n.sites {
+			s.ok(t, "! docker volume ls --quiet | grep --line-regexp raced")
+		}
+	}
+}
+
+// writer starts a container that writes rows, as a node's own.
+func writer(volume string) string {
+	return fmt.Sprintf("docker run --detach --name writer --network none --volume %s:/config --volume %s:/acks %s sh -c %s",
+		volume, acks, lab.StandIn, quote(writesRows))
+}
+
+// testOneWriter hands a database from node to node. The next one begins to wait for it while the last one still writes.
+func (n *nodes) testOneWriter(t *testing.T) {
+	rows := follow(t, n.sites)
+	n.sites[0].ok(t, "docker volume create --driver homelab-storage --opt class=db hands")
+	n.sites[0].ok(t, writer("hands"))
+	rows.grows(t, n.sites[0].node.Name(), 3)
+	text, took := n.sites[1].refused(t, writer("hands"))
+	golden.Assert(t, n.sites[1].stable(text)+"\n", "../../testdata/golden/held.txt")
+	assert.Assert(t, took < answerLimit+n.sites[1].overhead(t), "refused after %s", took)
+	last := n.sites[0]
+	for turn := range 2 {
+		next := n.sites[(turn+1)%len(n.sites)]
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := next.node.Output(t.Context(), writer("hands"))
+			waiting <- err
+		}()
+		rows.grows(t, last.node.Name(), 5)
+		began := time.Now()
+		last.ok(t, "docker rm --force writer")
+		assert.NilError(t, <-waiting)
+		first := rows.grows(t, next.node.Name(), 1)
+		t.Logf("%-44s %6.1f s", fmt.Sprintf("%s to %s", last.node.Name(), next.node.Name()), first.Sub(began).Seconds())
+		last = next
+	}
+	last.ok(t, "docker rm --force writer")
+	rows.check(t, last, "hands")
+	last.eventually(t, "docker volume rm hands")
+}
+
+// testService has Swarm move a database away from a node that loses its power, and brings that node back.
+func (n *nodes) testService(t *testing.T) {
+	rows := follow(t, n.sites)
+	n.serve(t, rows)
+	dead := n.running(t)
+	heir := n.sites[1]
+	if heir == dead {
+		heir = n.sites[2]
+	}
+	pool := probe(t, heir)
+	began := time.Now()
+	assert.NilError(t, dead.node.Kill(t.Context()))
+	first := rows.grows(t, heir.node.Name(), 1)
+	t.Logf("%-44s %6.1f s", "from the power cut to the next row", first.Sub(began).Seconds())
+	pool.judge(t, heir)
+	heal(t, n.sites...)
+	// The node that was dead holds nothing any more, and gets the database back when it is asked to run the service.
+	n.sites[0].ok(t, "docker service update --detach --constraint-add node.hostname=="+dead.node.Name()+" writer")
+	rows.grows(t, dead.node.Name(), 3)
+	n.end(t, rows)
+}
+
+// serve starts a Swarm service that writes rows.
+func (n *nodes) serve(t *testing.T, rows *ledger) {
+	t.Helper()
+	n.swarm(t)
+	n.sites[0].ok(t, strings.Join([]string{
+		"docker service create --detach --name writer --constraint node.role==worker --no-resolve-image --network host --stop-grace-period 2s --restart-delay 1s",
+		"--mount type=volume,source=served,target=/config,volume-driver=homelab-storage,volume-opt=class=db",
+		"--mount type=bind,source=" + acks + ",target=/acks", lab.StandIn, "sh -c", quote(writesRows),
+	}, " "))
+	rows.grows(t, "", 3)
+}
+
+// end removes the service and finds every row.
+func (n *nodes) end(t *testing.T, rows *ledger) {
+	t.Helper()
+	n.sites[0].eventually(t, "docker service rm writer")
+	for _, s := range n.sites {
+		s.eventually(t, "! docker homelab holder ls | grep --word-regexp served")
+	}
+	rows.check(t, n.sites[0], "served")
+	n.sites[0].eventually(t, "docker volume rm served")
+}
+
+// swarm makes the first machine the manager and the others workers, which run the services: a manager of three that is emulated
+// loses its leader whenever the computer is busy.
+func (n *nodes) swarm(t *testing.T) {
+	t.Helper()
+	manager := n.sites[0]
+	manager.ok(t, "docker swarm init --advertise-addr "+manager.node.Address())
+	token := manager.ok(t, "docker swarm join-token --quiet worker")
+	each(t, n.sites[1:], func(s *site) error {
+		// The engine goes on joining when the 20 s are over that the command waits.
+		_, err := s.node.Exec(t.Context(), fmt.Sprintf("docker swarm join --advertise-addr %s --token %s %s:2377", s.node.Address(), token, manager.node.Address()))
+		return err
+	})
+	for _, s := range n.sites[1:] {
+		s.eventually(t, "docker info --format '{{.Swarm.LocalNodeState}}' | grep --line-regexp active")
+	}
+}
+
+// running is the machine that has the service's container.
+func (n *nodes) running(t *testing.T) *site {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < patience; {
+		for _, s := range n.sites[1:] {
+			if s.eventually(t, "docker ps --quiet --filter label=com.docker.swarm.service.name=writer") != "" {
+				return s
+			}
+		}
+	}
+	t.Fatal("no node runs the service")
+	return nil
+}

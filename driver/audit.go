@@ -10,7 +10,8 @@ import (
 
 // audit looks once, when a pool is first proven after a start, for holds of this node that nothing here knows of any more: a
 // plugin killed between taking a hold and counting the use leaves one, which would be kept for ever. They are given back as
-// pending releases. It also publishes this node's boot there, so that other nodes see at once that what it held before is free.
+// pending releases. It also publishes this node's boot there, so that other nodes see at once that what it held before is free,
+// and removes what a write that was cut off left.
 func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
 	if d.audited.has(pool.UUID) {
 		return
@@ -18,6 +19,10 @@ func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
 	log := d.log.WithField("pool", pool.Name)
 	if err := d.holders.PublishNode(ctx, pool); err != nil {
 		log.WithError(err).Warn("this node's boot could not be published")
+		return
+	}
+	if err := d.clearPool(ctx, pool); err != nil {
+		log.WithError(err).Warn("temporary files of earlier processes could not be removed from the pool")
 		return
 	}
 	held, err := d.holders.List(ctx, pool)

@@ -21,6 +21,7 @@ const (
 func (d *Driver) Run(ctx context.Context) error {
 	d.unfinished.add(d.interrupted()...)
 	var group sync.WaitGroup
+	group.Go(func() { d.clearNode(ctx) })
 	for _, storage := range d.backends {
 		if runner, ok := storage.(backend.Runner); ok {
 			group.Go(func() { runner.Run(ctx) })

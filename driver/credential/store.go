@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
@@ -158,6 +159,25 @@ func (s *Store) entry(name string, pool bool) Entry {
 		entry.Problem = err.Error()
 	}
 	return entry
+}
+
+// Sweep removes from this node's folders what a write that was cut off before a time left. Those of the pool are not its business.
+func (s *Store) Sweep(ctx context.Context, before time.Time) error {
+	return s.kernel.Do(ctx, "credentials", func() error {
+		for _, folder := range []string{s.folder, filepath.Join(s.folder, mirrorFolder)} {
+			dir, err := durable.Open(s.kernel.HostPath(folder), s.options...)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(dir.Sweep(".", before), dir.Close()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // names lists a folder's credentials; a folder that is missing has none.

@@ -96,6 +96,7 @@ type Driver struct {
 	drains   *drains
 	leaving  atomic.Bool // the node is being left: nothing is mounted any more
 	failures failures
+	owed     owed
 	lost     complaints // volumes in use whose hold is not what it should be
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches rounds

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -172,7 +173,7 @@ func (d *Driver) depart(ctx context.Context, record catalog.Record, going *depar
 func (d *Driver) releaseNow(ctx context.Context, record catalog.Record) error {
 	going := d.releases.hasten(record.ID)
 	if going == nil {
-		return nil
+		return d.releaseLeft(ctx, record)
 	}
 	select {
 	case <-going.written:
@@ -183,6 +184,18 @@ func (d *Driver) releaseNow(ctx context.Context, record catalog.Record) error {
 		return going.err
 	}
 	d.releases.cancel(record.ID)
+	return d.giveBackWritten(ctx, record)
+}
+
+// releaseLeft gives back a hold whose release has failed, or was cut off by the end of a process, and that is tried again by itself
+// only later.
+func (d *Driver) releaseLeft(ctx context.Context, record catalog.Record) error {
+	if !slices.Contains(d.holders.Pending()[record.Location.PoolUUID], record.ID) {
+		return nil
+	}
+	if err := d.writeOut(ctx, record); err != nil {
+		return err
+	}
 	return d.giveBackWritten(ctx, record)
 }
 

@@ -121,6 +121,9 @@ func (d *Driver) forgetHolder(ctx context.Context, record catalog.Record) {
 
 // unused refuses to remove what a container of this node or any other node holds.
 func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
+	if err := d.settleUses(ctx, record.Name); err != nil {
+		return err
+	}
 	if volume, ok := d.uses.Of(record.Name); ok && len(volume.Uses) > 0 {
 		return fmt.Errorf("it is in use on this node by %d container mount(s); remove the containers first (docker ps -a --filter volume=%s)", len(volume.Uses), record.Name)
 	}

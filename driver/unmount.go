@@ -30,8 +30,8 @@ func (d *Driver) Unmount(ctx context.Context, name, id string) (err error) {
 	}
 	defer unlock()
 	before, counted := d.uses.Of(name)
-	if _, err := d.uses.Drop(name, id); err != nil {
-		return fmt.Errorf("counting the use: %w", err)
+	if err := d.drop(name, id); err != nil {
+		return err
 	}
 	if d.reap(ctx, name) > 0 || !counted && d.usedUncounted(ctx, name) {
 		return nil
@@ -48,8 +48,8 @@ func (d *Driver) Unmount(ctx context.Context, name, id string) (err error) {
 // dropLate counts a use down although another call has the volume's turn: the engine does not repeat an Unmount. The target is
 // unmounted when the turn is free.
 func (d *Driver) dropLate(ctx context.Context, name, id string) error {
-	if _, err := d.uses.Drop(name, id); err != nil {
-		return fmt.Errorf("counting the use: %w", err)
+	if err := d.drop(name, id); err != nil {
+		return err
 	}
 	d.releases.group.Go(func() {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*turnLimit)
@@ -134,6 +134,12 @@ func (d *Driver) sweepVolume(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
+	return d.settleUses(ctx, name)
+}
+
+// settleUses unmounts a volume that is mounted and that nobody uses. Its caller has the volume's turn.
+func (d *Driver) settleUses(ctx context.Context, name string) error {
+	d.dropOwed(name)
 	if d.reap(ctx, name) > 0 {
 		return nil
 	}

@@ -69,6 +69,9 @@ func (d *Driver) TrashRestore(ctx context.Context, id, name string) error {
 		return err
 	}
 	i := slices.IndexFunc(entries, func(entry TrashEntry) bool { return entry.ID == id })
+	if half, ok := d.restoring(id); ok && (name == "" || name == half.Name) {
+		return d.Create(ctx, half.Name, half.Options)
+	}
 	if i < 0 {
 		return fmt.Errorf("there is no trash entry %q; `docker homelab trash ls` lists them", id)
 	}
@@ -84,6 +87,16 @@ func (d *Driver) TrashRestore(ctx context.Context, id, name string) error {
 		return fmt.Errorf("there is a volume %q already; give the data another name: `docker homelab trash restore %s NAME`", name, id)
 	}
 	return d.Create(ctx, name, options)
+}
+
+// restoring finds the volume that was to be made of an entry by a call that failed in the middle.
+func (d *Driver) restoring(id string) (half catalog.Record, ok bool) {
+	for _, record := range d.records.list() {
+		if !visible(record) && record.Options["from"] == "trash/"+id {
+			return record, true
+		}
+	}
+	return catalog.Record{}, false
 }
 
 // trashed refuses an entry that is not in a pool's trash, before anything is made for it.

@@ -107,7 +107,7 @@ func (d *Driver) draft(ctx context.Context, name string, options map[string]stri
 	if err := d.allowed(ctx, plan.Location); err != nil {
 		return draft{}, err
 	}
-	if entry, ok := strings.CutPrefix(set.From, "trash/"); ok {
+	if entry, ok := strings.CutPrefix(set.From, "trash/"); ok && (old == nil || old.Options["from"] != set.From) {
 		if err := d.trashed(ctx, plan.Location.Pool, entry); err != nil {
 			return draft{}, err
 		}
@@ -159,6 +159,11 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 		return err
 	}
 	if err := d.fill(ctx, made.record); err != nil {
+		if d.arrived(ctx, made.record, err) { // there is no way back: its entry in the trash is gone
+			steps = undo{}
+			d.unfinished.add(made.record.Name)
+			return fmt.Errorf("its data is out of the trash, and the rest is done by itself as soon as it can be: %w", err)
+		}
 		return err
 	}
 	steps = undo{} // from here on the way is forward: the directory is there and the intent says so
@@ -186,6 +191,12 @@ func (d *Driver) fill(ctx context.Context, record catalog.Record) error {
 		return nil
 	}
 	return d.options.Pools.TrashRestore(ctx, entry, volumeOf(record))
+}
+
+// arrived says whether a failed fill had moved the data already.
+func (d *Driver) arrived(ctx context.Context, record catalog.Record, failed error) bool {
+	entry, ok := strings.CutPrefix(record.Options["from"], "trash/")
+	return ok && !errors.Is(failed, backend.ErrRefused) && d.trashed(ctx, record.Location.Pool, entry) != nil
 }
 
 func (d *Driver) ready(ctx context.Context, made draft) error {

@@ -134,7 +134,7 @@ type Backend interface {
 var (
 	// ErrUnavailable says that the storage is away now (pool not mounted, server not reachable) and may come back.
 	ErrUnavailable = errors.New("the storage is not available now")
-	// ErrRefused says that a Remove must not be done now, and that nothing of it was.
+	// ErrRefused says that a Remove, or moving data out of the trash, must not be done now, and that nothing of it was.
 	ErrRefused = errors.New("refused")
 	// ErrNotConfigured says that the settings name no such pool or share.
 	ErrNotConfigured = errors.New("not configured")

@@ -54,9 +54,9 @@ func (b *Backend) restore(ctx context.Context, root *os.Root, pool proven, id st
 	case err != nil:
 		return err
 	case !waiting && empty:
-		return &backend.Failure{Text: fmt.Sprintf("there is no entry %q in the trash of the pool; `docker homelab trash ls` lists them", id)}
+		return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("there is no entry %q in the trash of the pool; `docker homelab trash ls` lists them", id)}
 	case waiting && !empty:
-		return &backend.Failure{Text: fmt.Sprintf("the directory %q is not empty, so that the entry %q of the trash is not moved there; name another subdir", volume.Location.Subdir, id)}
+		return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("the directory %q is not empty, so that the entry %q of the trash is not moved there; name another subdir", volume.Location.Subdir, id)}
 	case waiting:
 		if err := b.exchange(root, pool, id, volume); err != nil {
 			return err
@@ -78,7 +78,7 @@ func (b *Backend) exchange(root *os.Root, pool proven, id string, volume backend
 		return err
 	}
 	if len(others) > 0 {
-		return &backend.Failure{Text: fmt.Sprintf("the directory %q is also the one of the volume(s) with the ID %s, so that the entry %q of the trash is not moved there; name another subdir",
+		return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("the directory %q is also the one of the volume(s) with the ID %s, so that the entry %q of the trash is not moved there; name another subdir",
 			subdir, strings.Join(others, ", "), id)}
 	}
 	// rmdir: it fails when something has come into it. A crash here leaves no directory, and Create makes it again.

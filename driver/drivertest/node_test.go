@@ -1,0 +1,178 @@
+package drivertest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/local"
+	"github.com/homelab-storage/homelab-storage/driver/backend/ocfs2"
+	"github.com/homelab-storage/homelab-storage/driver/backend/smb"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+const (
+	poolName = "media-apps"
+	poolPath = "/mnt/iscsi/media-apps"
+	poolUUID = "0123456789ABCDEF0123456789ABCDEF"
+)
+
+// region is the heartbeat region of the pool: which nodes are live.
+type region struct {
+	mu   sync.Mutex
+	live []int
+}
+
+func (r *region) set(number int, live bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.live = slices.DeleteFunc(r.live, func(other int) bool { return other == number })
+	if live {
+		r.live = append(r.live, number)
+	}
+}
+
+func (r *region) view() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.live)
+}
+
+// node is one machine with one plugin. Its folders outlive a process; mounts and what is in run outlive it until a boot.
+type node struct {
+	kernel *mountertest.Kernel
+	region *region
+	number int
+	boots  int
+	boot   string
+	ahead  atomic.Int64  // of the node's clock, a time.Duration
+	wait   time.Duration // LEASE_WAIT
+	log    io.Writer
+	change func(*driver.Options)
+
+	points *points
+	driver *driver.Driver
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+// newKernel has one pool, mounted, and a NAS.
+func newKernel(t *testing.T) *mountertest.Kernel {
+	t.Helper()
+	kernel := mountertest.New(t)
+	kernel.MountHost(poolPath, mountertest.FileSystem{
+		Type: "ocfs2", UUID: poolUUID, Source: "/dev/sda", SuperOptions: "rw,_netdev,heartbeat=local,nointr,data=ordered",
+	})
+	return kernel
+}
+
+func (n *node) name() string { return fmt.Sprintf("node%d", n.number) }
+
+func (n *node) folder(name string) string {
+	return filepath.Join(n.kernel.Temp(), n.name(), name)
+}
+
+func (n *node) run() string { return n.folder(fmt.Sprint("run", n.boots)) }
+
+func (n *node) target(volume string) string { return filepath.Join(n.folder("volumes"), volume) }
+
+func (n *node) cluster() mounter.Cluster {
+	return mounter.Cluster{Name: "homelab", Node: n.number, Region: true, Live: n.region.view(), DeadThreshold: 31}
+}
+
+// Current is the node's configuration.
+func (n *node) Current() *settings.Settings {
+	defaults := settings.Initial()
+	defaults.LeaseWait = n.wait
+	return &settings.Settings{
+		Node: n.name(), Pools: []settings.Pool{{Name: poolName, Path: poolPath, Catalog: true}}, Defaults: defaults,
+	}
+}
+
+// advance puts the node's clock forward.
+func (n *node) advance(by time.Duration) { n.ahead.Add(int64(by)) }
+
+// power boots the machine: a new boot id, no mounts, an empty run folder.
+func (n *node) power() {
+	n.boots++
+	n.boot = fmt.Sprintf("%08d-0000-4000-8000-%012d", n.number, n.boots)
+	n.region.set(n.number, true)
+}
+
+// start starts the plugin, with its background.
+func (n *node) start(t *testing.T, points *points) error {
+	t.Helper()
+	n.points = points
+	log := logrus.New()
+	log.SetOutput(n.log)
+	log.SetLevel(logrus.DebugLevel)
+	made, err := n.assemble(t.Context(), logrus.NewEntry(log))
+	if err != nil {
+		return err
+	}
+	n.driver = made
+	ctx, cancel := context.WithCancel(t.Context())
+	n.stop, n.ended = cancel, make(chan error, 1)
+	go func() { n.ended <- made.Run(ctx) }()
+	return nil
+}
+
+// assemble wires the parts as package main does.
+func (n *node) assemble(ctx context.Context, log *logrus.Entry) (*driver.Driver, error) {
+	kernel := &process{Kernel: n.kernel, points: n.points, node: n}
+	faults := durable.WithFault(n.points.step)
+	now := func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
+	state := filepath.Join("/var/lib", n.name())
+	secrets := credential.NewStore(kernel, state+"/credentials", faults)
+	pools := ocfs2.New(ocfs2.Options{Mounter: kernel, Settings: n, StateDir: state, Log: log, Now: now, Durable: []durable.Option{faults}})
+	shares := smb.New(smb.Options{
+		Mounter: kernel, Settings: n, Credentials: secrets, ShareRoot: n.folder("shares"), Log: log, Now: now, Durable: []durable.Option{faults},
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			return client, server.Close()
+		},
+	})
+	options := driver.Options{
+		Mounter: kernel, Settings: n, Backends: []backend.Backend{pools, shares, local.New(kernel, state, faults)}, Pools: pools,
+		Secrets: secrets, Engines: engines{}, StateDir: n.folder("state"), RunDir: n.run(), MountRoot: n.folder("volumes"),
+		Version: "test", Log: log, Now: now, Durable: []durable.Option{faults},
+	}
+	if n.change != nil {
+		n.change(&options)
+	}
+	return driver.New(ctx, options)
+}
+
+// end ends the process, by a kill: what it does from now on has no effect.
+func (n *node) end(t *testing.T) {
+	t.Helper()
+	n.points.die()
+	n.stop()
+	assert.NilError(t, <-n.ended)
+	assert.Check(t, n.driver.Close())
+}
+
+// engines is an engine that runs all the time and is in no Swarm.
+type engines struct{ driver.Engines }
+
+func (engines) Swarm(context.Context) (bool, error) { return false, nil }
+
+func (engines) StartFailed(context.Context, func(string) bool) ([]string, error) { return nil, nil }
+
+func (engines) Ended(driver.Engine) bool { return false }

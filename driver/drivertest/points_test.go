@@ -1,0 +1,90 @@
+package drivertest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+)
+
+// errDead is what a process that died meets from then on.
+var errDead = errors.New("the process is dead")
+
+// points are the places of one process at which it can be stopped: what it asks of the kernel and what it does to files.
+type points struct {
+	mu    sync.Mutex // guards what follows
+	count int
+	off   bool // what is done now is not counted
+	at    int  // the point that is hit; 0 for none
+	kill  bool // the process dies there; else the point fails
+	dead  bool
+	hit   string // what was hit
+	kinds map[string]int
+}
+
+// step is asked before every call and every durable step.
+func (p *points) step(kind, name string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return errDead
+	}
+	if p.off {
+		return nil
+	}
+	p.count++
+	if p.kinds == nil {
+		p.kinds = map[string]int{}
+	}
+	p.kinds[kind]++
+	if p.count != p.at {
+		return nil
+	}
+	p.hit = strings.TrimSpace(kind + " " + name)
+	if p.kill {
+		p.dead = true
+		return errDead
+	}
+	switch kind {
+	case durable.OpCreate, durable.OpWrite, durable.OpMkdir:
+		return fmt.Errorf("injected: %w", syscall.ENOSPC)
+	default:
+		return fmt.Errorf("injected: %w", syscall.EIO)
+	}
+}
+
+func (p *points) died() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// die ends the process here, as kill -9 does.
+func (p *points) die() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+}
+
+func (p *points) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+// counts has what follows counted, or not.
+func (p *points) counts(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.off = !on
+}
+
+// was tells what was hit, "" when nothing was.
+func (p *points) was() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hit
+}

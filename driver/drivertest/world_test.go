@@ -1,0 +1,220 @@
+package drivertest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+const (
+	// brief is as long as the engine takes between the copy-up's Unmount and the container's Mount.
+	brief = 1500 * time.Millisecond
+	// released is when a hold that lingered is given back.
+	released = 6 * time.Second
+	// settled is when uses that nobody takes back may be dropped after a start, by the node's clock.
+	settled = 3 * time.Minute
+	// sweeps is when the first sweep after that, half a minute later, is done.
+	sweeps = 31 * time.Second
+)
+
+// volume is what the engine and its containers know of one volume.
+type volume struct {
+	listed bool
+	uses   []string
+	row    string // what a container wrote last
+	maybe  bool   // a call about its existence had no answer
+}
+
+// world is the node under test, with what it has acknowledged.
+type world struct {
+	t       *testing.T
+	kernel  *mountertest.Kernel
+	node    *node
+	log     *record
+	volumes map[string]*volume
+	ids     int
+}
+
+// record keeps the driver's log, for the text of a failure.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(text []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(text)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+func newWorld(t *testing.T, hit *points) *world {
+	t.Helper()
+	log := &record{}
+	kernel := newKernel(t)
+	w := &world{t: t, kernel: kernel, log: log, volumes: map[string]*volume{}}
+	w.node = &node{kernel: kernel, region: &region{}, number: 1, log: log, wait: 20 * time.Second}
+	w.node.advance(time.Until(realTime()))
+	w.node.power()
+	if err := w.node.start(t, hit); err != nil { // the engine starts it again
+		assert.Assert(t, hit.was() != "", "it does not start: %v", err)
+		assert.NilError(t, w.node.start(t, &points{}))
+	}
+	return w
+}
+
+// realTime is the time of the files, outside of the bubble whose clock begins in the year 2000.
+func realTime() time.Time {
+	file, err := os.CreateTemp("", "clock")
+	if err != nil {
+		return time.Now()
+	}
+	defer func() { _ = errors.Join(file.Close(), os.Remove(file.Name())) }()
+	info, err := file.Stat()
+	if err != nil {
+		return time.Now()
+	}
+	return info.ModTime()
+}
+
+// pass lets time go by.
+func (w *world) pass(while time.Duration) {
+	timer := time.NewTimer(while)
+	defer timer.Stop()
+	<-timer.C
+}
+
+// revive starts the plugin again, after its death or instead of it, and gives its background time.
+func (w *world) revive() {
+	w.t.Helper()
+	w.node.end(w.t)
+	w.pass(time.Millisecond) // else the old uses are as young as the new process
+	assert.NilError(w.t, w.node.start(w.t, &points{}))
+	w.pass(time.Second)
+	w.node.advance(settled)
+	w.pass(sweeps)
+}
+
+// call makes one call, and makes it again when it fails or the process dies in it.
+func (w *world) call(what string, do func(d *driver.Driver) error) {
+	w.t.Helper()
+	before := w.node.points.was()
+	err := do(w.node.driver)
+	switch {
+	case w.node.points.died():
+		w.revive()
+		w.check()
+	case err == nil:
+		return
+	default:
+		assert.Check(w.t, before == "" && w.node.points.was() != "", "%s failed by itself: %v", what, err)
+	}
+	assert.NilError(w.t, do(w.node.driver), "%s, again (the first time: %v)", what, err)
+}
+
+func (w *world) create(name string, options map[string]string) {
+	w.t.Helper()
+	w.begin(name)
+	w.call("create "+name, func(d *driver.Driver) error { return d.Create(w.t.Context(), name, options) })
+	w.acknowledge(name, true)
+}
+
+// begin says that a call about a volume's existence is made.
+func (w *world) begin(name string) {
+	if w.volumes[name] == nil {
+		w.volumes[name] = &volume{}
+	}
+	w.volumes[name].maybe = true
+}
+
+func (w *world) acknowledge(name string, listed bool) {
+	w.volumes[name].maybe, w.volumes[name].listed = false, listed
+}
+
+// mount mounts as the engine does: every try has an ID of its own, and no Unmount follows one that failed.
+func (w *world) mount(name string) (id string) {
+	w.t.Helper()
+	w.call("mount "+name, func(d *driver.Driver) error {
+		w.ids++
+		id = fmt.Sprintf("id%d", w.ids)
+		target, err := d.Mount(w.t.Context(), name, id, driver.Engine{PID: 1, Started: 1})
+		if err == nil {
+			assert.Equal(w.t, target, w.node.target(name))
+		}
+		return err
+	})
+	w.volumes[name].uses = append(w.volumes[name].uses, id)
+	w.kernel.SetUsers(w.node.target(name), mounter.User{PID: 4242, Name: "radarr", Target: "/config"})
+	return id
+}
+
+// unmount unmounts as the engine does: once, whatever the answer is.
+func (w *world) unmount(name, id string) {
+	w.t.Helper()
+	it := w.volumes[name]
+	it.uses = without(it.uses, id)
+	if len(it.uses) == 0 {
+		w.kernel.SetUsers(w.node.target(name))
+	}
+	_ = w.node.driver.Unmount(w.t.Context(), name, id)
+	if w.node.points.died() {
+		w.revive()
+		w.check()
+	}
+}
+
+func without(list []string, gone string) []string {
+	var left []string
+	for _, one := range list {
+		if one != gone {
+			left = append(left, one)
+		}
+	}
+	return left
+}
+
+// write has a container write a row into its volume.
+func (w *world) write(name, row string) {
+	w.t.Helper()
+	assert.NilError(w.t, os.WriteFile(filepath.Join(w.node.target(name), "rows"), []byte(row), 0o600))
+	w.volumes[name].row = row
+}
+
+// read has a container read it.
+func (w *world) read(name string) {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.node.target(name), "rows"))
+	assert.NilError(w.t, err)
+	assert.Equal(w.t, string(text), w.volumes[name].row)
+}
+
+func (w *world) remove(name string) {
+	w.t.Helper()
+	w.begin(name)
+	tries := 0
+	w.call("remove "+name, func(d *driver.Driver) error {
+		tries++
+		err := d.Remove(w.t.Context(), name)
+		if tries > 1 && errors.Is(err, driver.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	w.acknowledge(name, false)
+}

@@ -26,17 +26,17 @@ func (s *session) credentialsCommand() *cobra.Command {
 	return command
 }
 
-// host does file work directly: this process is on the host, and a person waits for it.
-type host struct{}
+// direct does file work directly: this process is on the host, and a person waits for it.
+type direct struct{}
 
 // HostPath is the identity.
-func (host) HostPath(path string) string { return path }
+func (direct) HostPath(path string) string { return path }
 
 // Do does the work.
-func (host) Do(_ context.Context, _ string, work func() error) error { return work() }
+func (direct) Do(_ context.Context, _ string, work func() error) error { return work() }
 
 func (s *session) store() *credential.Store {
-	return credential.NewStore(host{}, filepath.Join(s.stateDir, "credentials"))
+	return credential.NewStore(direct{}, filepath.Join(s.stateDir, "credentials"))
 }
 
 // explained says what a refused access means.

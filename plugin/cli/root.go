@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/homelab-storage/homelab-storage/plugin/host"
 )
 
 // Places of the plain daemon (DESIGN, Names).
@@ -19,12 +21,14 @@ const (
 	DefaultMountRoot = "/mnt/volumes"
 )
 
-// Options are what the commands work with. All are needed.
+// Options are what the commands work with. All are needed unless said otherwise.
 type Options struct {
 	Version string
 	In      io.Reader
 	Out     io.Writer
 	Err     io.Writer
+	// Host is the machine that units and files are on; nil means this one.
+	Host *host.Host
 	// Serve runs the plugin until the context ends.
 	Serve func(ctx context.Context, options ServeOptions) error
 }
@@ -106,6 +110,7 @@ func newRoot(options Options, asDocker bool) *cobra.Command {
 	root.PersistentFlags().StringVar(&s.socket, "socket", "", "the plugin's socket (default: found by itself)")
 	root.PersistentFlags().StringVar(&s.format, "format", "table", "table, or json")
 	root.AddCommand(s.statusCommand(), s.trashCommand(), s.holderCommand(), s.poolCommand(), s.shareCommand(), s.drainCommand(), s.undrainCommand(),
+		s.upgradeCommand(), s.uninstallCommand(), s.hostCommand(),
 		s.catalogCommand(), s.credentialsCommand(), s.optionsCommand(), s.versionCommand())
 	return root
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 )
@@ -62,4 +64,18 @@ func (w *Watcher) keep(name string, text []byte) error {
 		return nil
 	}
 	return w.state.Write(name, text)
+}
+
+// LastGood is the configuration that a plugin with this state folder had in force last, for a command that has to work while the
+// plugin does not.
+func LastGood(stateDir string) (*settings.Settings, error) {
+	text, err := os.ReadFile(filepath.Join(stateDir, lastGoodFile))
+	if err != nil {
+		return nil, fmt.Errorf("the plugin has not been configured yet: %w", err)
+	}
+	var kept lastGood
+	if err := json.Unmarshal(text, &kept); err != nil || kept.Settings == nil {
+		return nil, fmt.Errorf("the last configuration of the plugin (%s) is not understood: %w", lastGoodFile, errors.Join(err))
+	}
+	return kept.Settings, nil
 }

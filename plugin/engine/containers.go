@@ -18,37 +18,38 @@ const serviceLabel = "com.docker.swarm.service.name"
 
 // Using lists the running containers that have any of these volumes, paused and restarting ones included.
 func (e *Engine) Using(ctx context.Context, volumes []string) ([]driver.Container, error) {
-	return e.with(ctx, volumes, false)
-}
-
-// Referring lists all containers that have any of these volumes, those that do not run included.
-func (e *Engine) Referring(ctx context.Context, volumes []string) ([]driver.Container, error) {
-	return e.with(ctx, volumes, true)
-}
-
-func (e *Engine) with(ctx context.Context, volumes []string, all bool) ([]driver.Container, error) {
-	listed, err := e.client.ContainerList(ctx, container.ListOptions{All: all})
+	listed, err := e.client.ContainerList(ctx, container.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("asking the Docker engine which containers use the volumes: %w", err)
 	}
 	var found []driver.Container
 	for _, one := range listed {
-		var uses []string
-		for _, point := range one.Mounts {
-			if point.Type == mount.TypeVolume && slices.Contains(volumes, point.Name) {
-				uses = append(uses, point.Name)
-			}
+		described := describe(one, func(point container.MountPoint) bool {
+			return point.Type == mount.TypeVolume && slices.Contains(volumes, point.Name)
+		})
+		if described != nil {
+			found = append(found, *described)
 		}
-		if len(uses) == 0 {
-			continue
-		}
-		name := one.ID
-		if len(one.Names) > 0 {
-			name = strings.TrimPrefix(one.Names[0], "/")
-		}
-		found = append(found, driver.Container{ID: one.ID, Name: name, Image: one.Image, Volumes: uses, Service: one.Labels[serviceLabel]})
 	}
 	return found, nil
+}
+
+// describe tells of a container with its volumes that match; nil when it has none.
+func describe(one container.Summary, match func(container.MountPoint) bool) *driver.Container {
+	var volumes []string
+	for _, point := range one.Mounts {
+		if match(point) {
+			volumes = append(volumes, point.Name)
+		}
+	}
+	if len(volumes) == 0 {
+		return nil
+	}
+	name := one.ID
+	if len(one.Names) > 0 {
+		name = strings.TrimPrefix(one.Names[0], "/")
+	}
+	return &driver.Container{ID: one.ID, Name: name, Image: one.Image, Volumes: volumes, Service: one.Labels[serviceLabel]}
 }
 
 // Stop stops a container with the signal and the grace period that it was made with.

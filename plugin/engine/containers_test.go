@@ -21,7 +21,7 @@ func TestContainersOfVolumes(t *testing.T) {
 		{ID: "a", Name: "radarr", Image: "linuxserver/radarr", Volumes: []string{"radarr"}},
 		{ID: "b", Name: "task", Volumes: []string{"sonarr"}, Service: "sonarr"},
 	})
-	found, err = e.Referring(t.Context(), []string{"other"})
+	found, err = e.Using(t.Context(), []string{"other"})
 	assert.NilError(t, err)
 	assert.DeepEqual(t, found, []driver.Container{{ID: "d", Name: "d", Volumes: []string{"other"}}})
 	assert.NilError(t, e.Stop(t.Context(), "gone"), "a container that is gone is stopped")

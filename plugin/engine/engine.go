@@ -62,8 +62,11 @@ func (e *Engine) Swarm(ctx context.Context) (bool, error) {
 // Ended says whether an incarnation of the engine is certainly gone.
 func (e *Engine) Ended(engine driver.Engine) bool { return process.Ended(engine) }
 
-// Plugin is an enabled managed plugin.
-type Plugin struct{ ID, Name string }
+// Plugin is a managed plugin.
+type Plugin struct {
+	ID, Name string
+	Enabled  bool
+}
 
 // Plugins lists the enabled plugins that serve a socket of that name.
 func (e *Engine) Plugins(ctx context.Context, socket string) ([]Plugin, error) {
@@ -74,7 +77,7 @@ func (e *Engine) Plugins(ctx context.Context, socket string) ([]Plugin, error) {
 	var found []Plugin
 	for _, one := range all {
 		if one.Config.Interface.Socket == socket {
-			found = append(found, Plugin{ID: one.ID, Name: one.Name})
+			found = append(found, Plugin{ID: one.ID, Name: one.Name, Enabled: one.Enabled})
 		}
 	}
 	return found, nil

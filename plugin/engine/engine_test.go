@@ -109,7 +109,7 @@ func TestPlugins(t *testing.T) {
 	}}
 	got, err := f.serve(t).Plugins(t.Context(), "homelab-storage.sock")
 	assert.NilError(t, err)
-	assert.DeepEqual(t, got, []Plugin{{"1", "homelab-storage:latest"}})
+	assert.DeepEqual(t, got, []Plugin{{ID: "1", Name: "homelab-storage:latest"}})
 }
 
 func TestEngineThatIsAway(t *testing.T) {

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/plugin/host"
+)
+
+// dockerd answers for the engine: one plugin, and containers.
+type dockerd struct {
+	plugins, containers string
+	told                []string
+}
+
+func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Api-Version", "1.41")
+	w.Header().Set("Content-Type", "application/json")
+	path := strings.TrimPrefix(r.URL.Path, "/v1.41")
+	if r.Method == http.MethodPost || r.Method == http.MethodDelete {
+		d.told = append(d.told, r.Method+" "+path)
+	}
+	switch path {
+	case "/plugins":
+		_, _ = w.Write([]byte(d.plugins))
+	case "/containers/json":
+		_, _ = w.Write([]byte(d.containers))
+	}
+}
+
+const (
+	enabledPlugin = `[{"Id":"1","Name":"homelab-storage:latest","Enabled":true,"Config":{"Interface":{"Socket":"homelab-storage.sock"}}}]`
+	usedVolume    = `[{"Id":"a","Names":["/radarr"],"Image":"radarr","State":%q,"Mounts":[{"Type":"volume","Name":"radarr","Driver":"homelab-storage:latest"}]}]`
+)
+
+// node is a host in a folder with an engine and a plugin behind p.sock; on gives a command's exit code and words.
+type node struct {
+	dockerd
+	root     string
+	operator *operator
+}
+
+func newNode(t *testing.T) *node {
+	t.Helper()
+	n := &node{root: t.TempDir(), operator: &operator{}, dockerd: dockerd{plugins: enabledPlugin, containers: "[]"}}
+	serve(t, n.operator)
+	listening, err := net.Listen("unix", "docker.sock")
+	assert.NilError(t, err)
+	server := &http.Server{Handler: &n.dockerd}
+	go func() { _ = server.Serve(listening) }()
+	t.Cleanup(func() { _ = server.Close() })
+	t.Setenv("DOCKER_HOST", "unix://docker.sock")
+	for _, file := range []string{"run/systemd/system/x", "run/homelab-storage/references/x", "var/lib/homelab-storage/mirror/x", "etc/homelab-storage/config.yaml", CLIPluginFile} {
+		file = filepath.Join(n.root, file)
+		assert.NilError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		assert.NilError(t, os.WriteFile(file, nil, 0o600))
+	}
+	return n
+}
+
+func (n *node) on(t *testing.T, line string) (code int, said string) {
+	t.Helper()
+	var out bytes.Buffer
+	code = Run(t.Context(), append([]string{"docker-homelab", "homelab", "--socket", "p.sock"}, strings.Fields(line)...), Options{
+		Version: "1.0", Out: &out, Err: &out,
+		Host: &host.Host{Root: n.root, Program: CLIPluginFile, Run: func(_ context.Context, _ string, _ ...string) (string, int, error) {
+			return "active\n", 0, nil
+		}},
+	})
+	return code, out.String()
+}
+
+func (n *node) has(name string) bool {
+	_, err := os.Lstat(filepath.Join(n.root, name))
+	return err == nil
+}
+
+func TestUninstall(t *testing.T) {
+	n := newNode(t)
+	n.containers = fmt.Sprintf(usedVolume, "running")
+	code, said := n.on(t, "uninstall")
+	assert.Equal(t, code, 1)
+	assert.Equal(t, said, "homelab-storage: containers use volumes of the plugin; stop them first:\n  radarr (image radarr) has radarr\n")
+	assert.Equal(t, len(n.told), 0)
+
+	_, said = n.on(t, "host install")
+	assert.Equal(t, said, "Installed. The engine waits for the pools for 5m0s at most; shutdown unmounts them in order.\n")
+	n.containers = fmt.Sprintf(usedVolume, "exited")
+	code, said = n.on(t, "uninstall")
+	assert.Equal(t, said, "Unmounted all.\nRemoved the plugin homelab-storage:latest.\nRemoved the unit for boot and shutdown.\n"+
+		"Removed what the plugin had on this node. The volumes' data is where it was.\n"+
+		"These containers have volumes of the plugin, and do not start without it:\n  radarr (image radarr) has radarr\n")
+	assert.Equal(t, code, 0)
+	assert.DeepEqual(t, n.told, []string{"POST /plugins/homelab-storage:latest/disable", "DELETE /plugins/homelab-storage:latest"})
+	assert.Assert(t, !n.has("run/homelab-storage") && !n.has(CLIPluginFile) && !n.has("etc/systemd/system/homelab-storage-pools.service"))
+	assert.Assert(t, n.has("var/lib/homelab-storage/mirror/x") && n.has("etc/homelab-storage/config.yaml"))
+	_, said = n.on(t, "uninstall --purge")
+	assert.Assert(t, strings.Contains(said, "Removed what the plugin had"), said)
+	assert.Assert(t, !n.has("var/lib/homelab-storage") && !n.has("etc/homelab-storage"))
+}
+
+func TestUninstallOfADisabledPlugin(t *testing.T) {
+	n := newNode(t)
+	n.plugins = strings.Replace(enabledPlugin, "true", "false", 1)
+	note := filepath.Join(n.root, "run/homelab-storage/pools/media-apps.json")
+	assert.NilError(t, os.MkdirAll(filepath.Dir(note), 0o755))
+	assert.NilError(t, os.WriteFile(note, []byte(`{"mounted":true}`), 0o600))
+	_, said := n.on(t, "uninstall")
+	assert.Equal(t, said, "homelab-storage: the plugin is disabled, and only it can take away the pools that it mounted (media-apps): docker plugin enable homelab-storage:latest\nThe plugin is still installed\n")
+	assert.NilError(t, os.WriteFile(note, []byte(`{}`), 0o600)) // an uninstallation that was interrupted
+	code, said := n.on(t, "uninstall")
+	assert.Equal(t, code, 0, said)
+	assert.DeepEqual(t, n.told, []string{"DELETE /plugins/homelab-storage:latest"})
+}
+
+func TestWhichPlugin(t *testing.T) {
+	n := newNode(t)
+	n.plugins = "[]"
+	_, said := n.on(t, "upgrade nas:5000/x:2")
+	assert.Assert(t, strings.Contains(said, "the engine has no managed plugin of homelab-storage"), said)
+	n.plugins = strings.TrimSuffix(enabledPlugin, "]") + "," + strings.TrimPrefix(enabledPlugin, "[")
+	_, said = n.on(t, "uninstall")
+	assert.Assert(t, strings.Contains(said, "the engine has 2 plugins of homelab-storage, 2 of them enabled"), said)
+}
+
+func TestHost(t *testing.T) {
+	n := newNode(t)
+	_, said := n.on(t, "host remove")
+	assert.Equal(t, said, "The unit is not installed.\n")
+	_, said = n.on(t, "host install --wait 30s")
+	assert.Assert(t, strings.Contains(said, "for 30s at most"), said)
+	_, said = n.on(t, "host status")
+	assert.Equal(t, said, "UNIT                           FILE       ENABLED  ACTIVE\nhomelab-storage-pools.service  installed  "+"active   active\n")
+	_, said = n.on(t, "host remove")
+	assert.Equal(t, said, "Removed. Boot and shutdown do not look after the pools any more.\n")
+	state := t.TempDir()
+	_, said = n.on(t, "host wait --state-dir "+state)
+	assert.Equal(t, said, "No pool is configured yet.\n")
+	file := filepath.Join(state, "config.last-good.json")
+	assert.NilError(t, os.WriteFile(file, []byte(`{"settings":{"Pools":[{"Name":"p","Device":"LABEL=p"}]}}`), 0o600))
+	code, said := n.on(t, "host wait --timeout 10ms --state-dir "+state)
+	assert.Equal(t, code, 1)
+	assert.Equal(t, said, "Waiting: the disk LABEL=p of pool p is not on this node\nhomelab-storage: not waited for any longer: the disk LABEL=p of pool p is not on this node; its containers start when it is there\n")
+	assert.NilError(t, os.WriteFile(file, []byte(`{`), 0o600))
+	_, said = n.on(t, "host wait --state-dir "+state)
+	assert.Assert(t, strings.Contains(said, "is not understood"), said)
+}

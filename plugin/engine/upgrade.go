@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// enableSeconds is how long the engine's client waits for each answer of the plugin, as with `docker plugin enable`.
+const enableSeconds = 30
+
+// Installed lists the managed plugins that serve a socket of that name, those that are disabled included.
+func (e *Engine) Installed(ctx context.Context, socket string) ([]Plugin, error) {
+	all, err := e.client.PluginList(ctx, filters.NewArgs())
+	if err != nil {
+		return nil, fmt.Errorf("asking the Docker engine for its plugins: %w", err)
+	}
+	var found []Plugin
+	for _, one := range all {
+		if one.Config.Interface.Socket == socket {
+			found = append(found, Plugin{ID: one.ID, Name: one.Name, Enabled: one.Enabled})
+		}
+	}
+	return found, nil
+}
+
+// upgrade is one replacement of a plugin by another version.
+type upgrade struct {
+	engine   *Engine
+	old      *types.Plugin
+	back     archive
+	say      func(format string, arguments ...any)
+	disabled bool // by this upgrade, or before it
+}
+
+// Upgrade replaces a plugin by the version that a reference names, in a registry, or that is in a folder (as scripts/build-plugin
+// makes it; its name begins with "/" or "."). Settings are kept and containers run on: their mounts are not touched. Whatever
+// fails, the old version runs again, and the error says so. The context bounds what happens before the plugin is disabled: half
+// an upgrade would be worse than a late one.
+func (e *Engine) Upgrade(ctx context.Context, name, from string, say func(format string, arguments ...any)) error {
+	old, _, err := e.client.PluginInspectWithRaw(ctx, name)
+	if err != nil {
+		return fmt.Errorf("asking the Docker engine for the plugin %s: %w", name, err)
+	}
+	info, err := e.client.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("asking the Docker engine for its folder: %w", err)
+	}
+	u := &upgrade{engine: e, old: old, say: say, disabled: !old.Enabled}
+	if u.back, err = archiveOf(old, info.DockerRootDir); err != nil {
+		return err
+	}
+	if isFolder(from) {
+		return u.fromFolder(ctx, from)
+	}
+	return u.fromRegistry(ctx, from)
+}
+
+func isFolder(from string) bool { return strings.HasPrefix(from, "/") || strings.HasPrefix(from, ".") }
+
+// fromRegistry asks the registry first, which is when the engine's client asks for the permissions; the plugin is disabled then.
+func (u *upgrade) fromRegistry(ctx context.Context, reference string) error {
+	working := context.WithoutCancel(ctx)
+	asked := false
+	answer, err := u.engine.client.PluginUpgrade(working, u.old.Name, types.PluginInstallOptions{
+		RemoteRef: reference,
+		AcceptPermissionsFunc: func(context.Context, types.PluginPrivileges) (bool, error) {
+			asked = true
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			return true, u.disable(working)
+		},
+	})
+	if err == nil {
+		err = told(answer)
+	}
+	if err != nil && !asked {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	if err != nil {
+		return u.stay(working, err)
+	}
+	return u.finish(working)
+}
+
+// told reads the engine's report of a download to its end, where an error may be.
+func told(answer io.ReadCloser) (err error) {
+	defer func() { err = errors.Join(err, answer.Close()) }()
+	for lines := json.NewDecoder(answer); ; {
+		var line struct {
+			Error string `json:"error"`
+		}
+		switch err := lines.Decode(&line); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the Docker engine's report is not understood: %w", err)
+		case line.Error != "":
+			return errors.New(line.Error)
+		}
+	}
+}
+
+// fromFolder replaces the plugin as a whole: the engine upgrades from registries only.
+func (u *upgrade) fromFolder(ctx context.Context, folder string) error {
+	fresh, err := archiveOfFolder(folder)
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
+	}
+	working := context.WithoutCancel(ctx)
+	if err := u.disable(working); err != nil {
+		return u.stay(working, err)
+	}
+	if err := u.replace(working, fresh); err != nil {
+		return u.putBack(working, err)
+	}
+	return u.finish(working)
+}
+
+func (u *upgrade) disable(ctx context.Context) error {
+	if u.disabled {
+		return nil
+	}
+	if err := u.engine.client.PluginDisable(ctx, u.old.Name, types.PluginDisableOptions{Force: true}); err != nil {
+		return fmt.Errorf("disabling %s: %w", u.old.Name, err)
+	}
+	u.disabled = true
+	u.say("Disabled %s; containers run on.", u.old.Name)
+	return nil
+}
+
+// finish sets what the engine forgets and enables the new version.
+func (u *upgrade) finish(ctx context.Context) error {
+	u.set(ctx)
+	if err := u.enable(ctx); err != nil {
+		return u.putBack(ctx, err)
+	}
+	u.say("Enabled %s, with the settings that it had.", u.old.Name)
+	return nil
+}
+
+func (u *upgrade) enable(ctx context.Context) error {
+	if err := u.engine.client.PluginEnable(ctx, u.old.Name, types.PluginEnableOptions{Timeout: enableSeconds}); err != nil {
+		return fmt.Errorf("enabling %s: %w", u.old.Name, err)
+	}
+	return nil
+}
+
+// stay enables the old version, which the engine has kept.
+func (u *upgrade) stay(ctx context.Context, why error) error {
+	if !u.disabled {
+		return fmt.Errorf("nothing was changed: %w", why)
+	}
+	if err := u.enable(ctx); err != nil {
+		return u.putBack(ctx, errors.Join(why, err))
+	}
+	return fmt.Errorf("the upgrade failed, and the old version of %s is enabled again: %w", u.old.Name, why)
+}
+
+// putBack installs the old version anew.
+func (u *upgrade) putBack(ctx context.Context, why error) error {
+	_ = u.engine.client.PluginDisable(ctx, u.old.Name, types.PluginDisableOptions{Force: true}) // it may be disabled
+	err := u.replace(ctx, u.back)
+	if err == nil {
+		u.set(ctx)
+		err = u.enable(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("the upgrade failed, and the old version could not be put back: no volume of %s can be mounted on this node until "+
+			"a version is installed again (docker plugin ls). Containers run on. The upgrade: %w; the way back: %w", u.old.Name, why, err)
+	}
+	return fmt.Errorf("the upgrade failed, and the old version of %s was put back: %w", u.old.Name, why)
+}
+
+// replace puts an archive in the plugin's place.
+func (u *upgrade) replace(ctx context.Context, with archive) error {
+	err := u.engine.client.PluginRemove(ctx, u.old.Name, types.PluginRemoveOptions{Force: true})
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("removing the version before: %w", err)
+	}
+	if err := u.engine.client.PluginCreate(ctx, bytes.NewReader(with), types.PluginCreateOptions{RepoName: u.old.Name}); err != nil {
+		return fmt.Errorf("installing %s: %w", u.old.Name, err)
+	}
+	return nil
+}
+
+// set gives the plugin the settings that it had: a new installation has none, and an upgrade resets the sources of mounts and the
+// paths of devices, while inspect shows the old ones (FACTS 1). One that the version does not have is told, and left out.
+func (u *upgrade) set(ctx context.Context) {
+	for _, setting := range settings(u.old) {
+		if err := u.engine.client.PluginSet(ctx, u.old.Name, []string{setting}); err != nil {
+			name, _, _ := strings.Cut(setting, "=") // a value may be a secret
+			u.say("The setting %s is not taken over: %v", name, err)
+		}
+	}
+}
+
+// settings are those of a plugin that are not the default, as `docker plugin set` takes them.
+func settings(plugin *types.Plugin) []string {
+	var list []string
+	for _, env := range plugin.Config.Env {
+		if text, changed := changed(env, plugin.Settings.Env); changed {
+			list = append(list, text)
+		}
+	}
+	for _, mount := range plugin.Settings.Mounts {
+		if mount.Name != "" && mount.Source != nil && slices.Contains(mount.Settable, "source") {
+			list = append(list, mount.Name+".source="+*mount.Source)
+		}
+	}
+	for _, device := range plugin.Settings.Devices {
+		if device.Name != "" && device.Path != nil && slices.Contains(device.Settable, "path") {
+			list = append(list, device.Name+".path="+*device.Path)
+		}
+	}
+	return list
+}
+
+// changed finds a variable among NAME=value, if it is not as in config.json.
+func changed(env types.PluginEnv, texts []string) (string, bool) {
+	standard := env.Name + "="
+	if env.Value != nil {
+		standard += *env.Value
+	}
+	i := slices.IndexFunc(texts, func(text string) bool { return strings.HasPrefix(text, env.Name+"=") })
+	if i < 0 || texts[i] == standard {
+		return "", false
+	}
+	return texts[i], true
+}

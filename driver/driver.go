@@ -147,12 +147,6 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	if err := d.refuseDrained(); err != nil { // reads and other pools go on
 		d.log.WithError(err).Error("the drained pools could not be read")
 	}
-	if d.drains, err = openDrains(ctx, path.Join(options.StateDir, "drains")); err != nil {
-		return nil, err
-	}
-	if err := d.refuseDrained(); err != nil { // reads and other pools go on
-		d.log.WithError(err).Error("the drained pools could not be read")
-	}
 	return d, nil
 }
 

@@ -139,7 +139,13 @@ func (s *site) uninstall(t *testing.T) {
 containers=$(docker ps --all --quiet) && { [ -z "$containers" ] || docker rm --force $containers; }`)
 	s.eventually(t, `volumes=$(docker volume ls --quiet) && { [ -z "$volumes" ] || docker volume rm $volumes; }`)
 	s.ok(t, "docker plugin disable homelab-storage && docker plugin rm homelab-storage")
+	s.nothingLeft(t)
+	s.ok(t, "! mountpoint --quiet "+poolPath+" || umount "+poolPath)
+}
+
+// nothingLeft proves that no mount and no process of the plugin is left on the machine.
+func (s *site) nothingLeft(t *testing.T) {
+	t.Helper()
 	assert.Equal(t, s.ok(t, `cat /proc/[0-9]*/mountinfo 2>/dev/null | grep -E ' /[^ ]*(/propagated-mount|/mnt/volumes|homelab-storage)' || true`), "", "mounts")
 	assert.Equal(t, s.ok(t, "pidof homelab-storage || true"), "", "processes")
-	s.ok(t, "! mountpoint --quiet "+poolPath+" || umount "+poolPath)
 }

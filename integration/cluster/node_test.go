@@ -29,5 +29,5 @@ func TestSystemdNode(t *testing.T) { //nolint:tparallel // likewise
 	t.Run("copies", s.testCopies)
 	t.Run("in flight", s.testInFlight)
 	t.Run("switching", s.testSwitching)
-	t.Run("uninstall", s.uninstall)
+	t.Run("operations", s.testOperations)
 }

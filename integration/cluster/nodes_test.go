@@ -28,39 +28,55 @@ func TestNodes(t *testing.T) {
 	t.Run("service", n.testService)
 }
 
+// created and removed are what Swarm and compose do: an emulated machine may need longer than a call is given, and they try again.
+func created(volume, class string) string {
+	return "docker volume create --driver homelab-storage --opt class=" + class + " " + volume
+}
+
+func removed(volume string) string {
+	return fmt.Sprintf("docker volume rm %[1]s || ! docker volume inspect %[1]s", volume)
+}
+
 // testCatalog makes and removes volumes on one node, and on all at once, and asks the others.
 func (n *nodes) testCatalog(t *testing.T) {
 	one, two, three := n.sites[0], n.sites[1], n.sites[2]
-	one.ok(t, "docker volume create --driver homelab-storage --opt class=db first")
+	one.eventually(t, created("first", "db"))
 	for _, s := range n.sites {
 		s.ok(t, "docker volume ls --quiet | grep --line-regexp first")
 	}
-	two.ok(t, "docker volume rm first")
+	two.eventually(t, removed("first"))
 	for _, s := range n.sites {
 		s.ok(t, "! docker volume ls --quiet | grep --line-regexp first")
 	}
 	// A removed volume's name is free for another one at once, everywhere.
-	three.ok(t, "docker volume create --driver homelab-storage --opt class=config first")
+	three.eventually(t, created("first", "config"))
 	assert.Equal(t, one.ok(t, "docker volume inspect --format '{{.Status.class}}' first"), "config")
-	one.ok(t, "docker volume rm first")
-
+	one.eventually(t, removed("first"))
 	for range 2 {
-		each(t, n.sites, func(s *site) error {
-			_, err := s.node.Output(t.Context(), "docker volume create --driver homelab-storage --opt class=db raced")
-			return err
-		})
-		ids := map[string]bool{}
-		for _, s := range n.sites {
-			ids[s.ok(t, "docker volume inspect --format '{{.Status.id}}' raced")] = true
-		}
-		assert.Equal(t, len(ids), 1, "one volume, whoever was first: %v", ids)
-		each(t, n.sites, func(s *site) error {
-			_, err := s.node.Exec(t.Context(), "docker volume rm raced") // who comes late finds none
-			return err
-		})
-		for _, s := range n.sites {
-			s.ok(t, "! docker volume ls --quiet | grep --line-regexp raced")
-		}
+		n.race(t)
+	}
+}
+
+// race makes one volume on all nodes at once, and removes it on all at once.
+func (n *nodes) race(t *testing.T) {
+	t.Helper()
+	each(t, n.sites, func(s *site) error {
+		_, err := s.node.Exec(t.Context(), created("raced", "db"))
+		return err
+	})
+	ids := map[string]bool{}
+	for _, s := range n.sites {
+		s.eventually(t, created("raced", "db"))
+		ids[s.ok(t, "docker volume inspect --format '{{.Status.id}}' raced")] = true
+	}
+	assert.Equal(t, len(ids), 1, "one volume, whoever was first: %v", ids)
+	each(t, n.sites, func(s *site) error {
+		_, err := s.node.Exec(t.Context(), "docker volume rm raced") // who comes late finds none
+		return err
+	})
+	n.sites[0].eventually(t, removed("raced"))
+	for _, s := range n.sites {
+		s.ok(t, "! docker volume ls --quiet | grep --line-regexp raced")
 	}
 }
 
@@ -73,7 +89,7 @@ func writer(volume string) string {
 // testOneWriter hands a database from node to node. The next one begins to wait for it while the last one still writes.
 func (n *nodes) testOneWriter(t *testing.T) {
 	rows := follow(t, n.sites)
-	n.sites[0].ok(t, "docker volume create --driver homelab-storage --opt class=db hands")
+	n.sites[0].eventually(t, created("hands", "db"))
 	n.sites[0].ok(t, writer("hands"))
 	rows.grows(t, n.sites[0].node.Name(), 3)
 	text, took := n.sites[1].refused(t, writer("hands"))
@@ -97,7 +113,7 @@ func (n *nodes) testOneWriter(t *testing.T) {
 	}
 	last.ok(t, "docker rm --force writer")
 	rows.check(t, last, "hands")
-	last.eventually(t, "docker volume rm hands")
+	last.eventually(t, removed("hands"))
 }
 
 // testService has Swarm move a database away from a node that loses its power, and brings that node back.
@@ -142,7 +158,7 @@ func (n *nodes) end(t *testing.T, rows *ledger) {
 		s.eventually(t, "! docker homelab holder ls | grep --word-regexp served")
 	}
 	rows.check(t, n.sites[0], "served")
-	n.sites[0].eventually(t, "docker volume rm served")
+	n.sites[0].eventually(t, removed("served"))
 }
 
 // swarm makes the first machine the manager and the others workers, which run the services: a manager of three that is emulated

@@ -131,8 +131,8 @@ func (b *Backend) proveFilesystem(ctx context.Context, found *proven, mount moun
 		return fail(pool, "the file system at %s has the UUID %s, but the volume was created on %s; mount the right one, or remove the volume and create it again", pool.Path, facts.UUID, want.uuid)
 	}
 	if facts.ReadOnly || mount.ReadOnly {
-		return fail(pool, "the file system at %s is read-only, as OCFS2 makes itself after an error: see `dmesg`, stop the containers that use it, then umount %s, fsck.ocfs2 %s and mount it again",
-			pool.Path, pool.Path, mount.Source)
+		return fail(pool, "the file system at %s is read-only, as OCFS2 makes itself after an error (`dmesg` tells it); on this node, `docker homelab drain %s --stop` stops the containers that use it, checks it and mounts it again",
+			pool.Path, pool.Name)
 	}
 	return b.proveCluster(ctx, found, mount)
 }

@@ -55,12 +55,12 @@ func probe(t *testing.T, s *site) *prober {
 	return p
 }
 
-// stall is the longest time in which the pool could not be written to.
-func (p *prober) stall() (from, until time.Time) {
+// stall is the longest time in which the pool could not be written to, of those that had ended at a moment.
+func (p *prober) stall(before time.Time) (from, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at := 1; at < len(p.written); at++ {
-		if p.written[at].Sub(p.written[at-1]) > until.Sub(from) {
+		if p.written[at].Before(before) && p.written[at].Sub(p.written[at-1]) > until.Sub(from) {
 			from, until = p.written[at-1], p.written[at]
 		}
 	}
@@ -87,14 +87,13 @@ func (s *site) firstMount(t *testing.T) (asked, answered time.Time) {
 // judge says what part of a failover was the cluster's, Swarm's and the plugin's.
 func (p *prober) judge(t *testing.T, s *site) {
 	t.Helper()
-	from, until := p.stall()
 	asked, answered := s.firstMount(t)
-	began := until
-	if asked.After(until) {
-		began = asked
+	from, until := p.stall(answered)
+	share := answered.Sub(asked)
+	if until.After(asked) {
+		share = answered.Sub(until)
 	}
-	share := answered.Sub(began)
-	t.Logf("the pool stood still for %.1f s; the Mount was asked for %.1f s after that began and answered %.1f s after the pool and Swarm were ready",
-		until.Sub(from).Seconds(), asked.Sub(from).Seconds(), share.Seconds())
+	t.Logf("the pool stood still for %.1f s; the plugin had the Mount for %.1f s, %.1f s of them while the pool answered",
+		until.Sub(from).Seconds(), answered.Sub(asked).Seconds(), share.Seconds())
 	assert.Assert(t, share < ownShare, "the plugin's own share of the failover is %s", share)
 }

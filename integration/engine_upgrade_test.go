@@ -1,0 +1,64 @@
+//go:build integration
+
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/engine"
+)
+
+// command runs the operator's command in the engine's host, as `docker homelab` does.
+func command(t *testing.T, e *engine.Engine, arguments ...string) (string, error) {
+	t.Helper()
+	run := e.Command(t.Context(), filepath.Join(pluginFolder(t), "rootfs", "homelab-storage"), arguments...)
+	run.Env = append(os.Environ(), e.Environment()...)
+	said, err := run.CombinedOutput()
+	return string(said), err
+}
+
+// The command upgrades from a registry under a running container; what cannot be had, or does not start, changes nothing.
+func TestUpgradeCommand(t *testing.T) {
+	e := bare(t, engine.Options{})
+	image := pushed(t, e)
+	ok(t, e, "plugin", "install", "--alias", "homelab-storage", "--grant-all-permissions", image, "STANDALONE=true")
+	name := volume(t, e, "")
+	shell(t, e, name, "echo kept >/data/file")
+	container := sleeper(t, e, name)
+	works := func() {
+		t.Helper()
+		assert.Equal(t, ok(t, e, "exec", container, "cat", "/data/file"), "kept")
+		assert.Equal(t, shell(t, e, name, "cat /data/file"), "kept")
+		settings := ok(t, e, "plugin", "inspect", "--format", "{{.Enabled}} {{join .Settings.Env \" \"}}", driver)
+		assert.Assert(t, strings.HasPrefix(settings, "true ") && strings.Contains(settings, "STANDALONE=true"), settings)
+	}
+
+	said, err := command(t, e, "upgrade", image)
+	assert.NilError(t, err, said)
+	assert.Assert(t, strings.Contains(said, "1 volume in use"), said)
+	works()
+
+	said, err = command(t, e, "upgrade", image+"-of-nobody")
+	assert.Assert(t, err != nil && strings.Contains(said, "nothing was changed"), said)
+	works()
+
+	const inHost = "/tmp/broken"
+	broken := e.Path(inHost)
+	assert.NilError(t, os.MkdirAll(filepath.Join(broken, "rootfs"), 0o755))
+	config, err := os.ReadFile(filepath.Join(pluginFolder(t), "config.json"))
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(filepath.Join(broken, "config.json"), config, 0o600))
+	assert.NilError(t, os.WriteFile(filepath.Join(broken, "rootfs", "homelab-storage"), []byte("no program"), 0o755))
+	said, err = command(t, e, "upgrade", inHost)
+	assert.Assert(t, err != nil && strings.Contains(said, "the old version of "+driver+" was put back"), said)
+	works()
+
+	ok(t, e, "rm", "--force", container)
+	assert.Equal(t, shell(t, e, name, "cat /data/file"), "kept")
+	unmounted(t, e, name)
+}

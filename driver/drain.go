@@ -43,7 +43,7 @@ type DrainReport struct {
 
 // How long the steps of a drain wait.
 const (
-	// goneLimit is for the engine, which unmounts a stopped container's volumes right after its end.
+	// goneLimit is for the engine, which unmounts stopped containers' volumes right after their end.
 	goneLimit = 30 * time.Second
 	goneTick  = 250 * time.Millisecond
 	// stopRounds bounds how often containers are looked for that had their mount and were not running yet.
@@ -111,7 +111,7 @@ func (d *Driver) drain(ctx context.Context, pool string, options DrainOptions, s
 	}
 	d.options.Pools.Refuse(pool, drained.Since, false)
 	say("No volume of pool %s is mounted on this node any more, until the end.", pool)
-	if err := d.clear(ctx, drained, volumes, say); err != nil {
+	if err := d.clear(ctx, drained, volumes, options.Stop, say); err != nil {
 		return stays(pool, err)
 	}
 	if err := d.takeDown(ctx, drained, say); err != nil {

@@ -19,6 +19,8 @@ type upkeep struct {
 	others  []string
 	verdict backend.Verdict
 	refused map[string]bool // pool -> all of it
+	// onRefuse is what happens at the moment of a refusal.
+	onRefuse func()
 }
 
 func (u *upkeep) call(name string) error {
@@ -46,6 +48,9 @@ func (u *upkeep) asked() []string {
 
 func (u *upkeep) Refuse(pool string, _ time.Time, all bool) {
 	_ = u.call(fmt.Sprintf("refuse %t", all))
+	if u.onRefuse != nil {
+		u.onRefuse()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.refused == nil {

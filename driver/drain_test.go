@@ -177,6 +177,20 @@ func TestDrainNamesAProcessThatStays(t *testing.T) {
 	assert.NilError(t, err)
 }
 
+// A container whose mount was answered a moment before is found once nothing can be mounted any more; it is not stopped unasked.
+func TestDrainFindsAContainerThatWasStarting(t *testing.T) {
+	b := busyBench(t)
+	late := b.engines.running
+	b.engines.running = nil
+	b.pool.onRefuse = func() { b.engines.running = late }
+	_, err := b.drain(t, driver.DrainOptions{})
+	assert.ErrorContains(t, err, "radarr (image linuxserver/radarr) has radarr\nPool media-apps stays drained")
+	assert.Equal(t, len(b.engines.stopped), 0)
+	assert.Assert(t, !b.pool.refuses(true))
+	_, err = b.drain(t, driver.DrainOptions{Stop: true})
+	assert.NilError(t, err)
+}
+
 func TestDrainRepairsOnlyAlone(t *testing.T) {
 	b := newBench(t)
 	b.pool.others = []string{"node2"}

@@ -13,8 +13,8 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
-// clear stops the containers of a pool that is refused to new ones, and unmounts its volumes.
-func (d *Driver) clear(ctx context.Context, drained drained, volumes []catalog.Record, say func(string, ...any)) error {
+// clear stops the containers of a pool that is refused to new ones, if it may, and unmounts its volumes.
+func (d *Driver) clear(ctx context.Context, drained drained, volumes []catalog.Record, stop bool, say func(string, ...any)) error {
 	for round := 0; ; round++ {
 		using, err := d.options.Engines.Using(ctx, namesOf(volumes))
 		if err != nil {
@@ -23,22 +23,33 @@ func (d *Driver) clear(ctx context.Context, drained drained, volumes []catalog.R
 		if len(using) == 0 {
 			break
 		}
-		if round == stopRounds {
+		if !stop || round == stopRounds { // one that was starting when the drain began
 			return inUse(drained.Pool, using)
 		}
 		if drained, err = d.stopAll(ctx, drained, using, say); err != nil {
 			return err
 		}
 	}
-	var problems *multierror.Error
-	for _, record := range volumes {
-		problems = several.Append(problems, d.unbind(ctx, record))
-	}
-	if err := problems.ErrorOrNil(); err != nil {
+	if err := d.unbindAll(ctx, volumes); err != nil {
 		return err
 	}
 	d.released(ctx, volumes)
 	return nil
+}
+
+// unbindAll unmounts volumes that no container has any more. The engine, which does that right after a container's end, is given
+// some time for all of them together.
+func (d *Driver) unbindAll(ctx context.Context, volumes []catalog.Record) error {
+	limited, cancel := context.WithTimeout(ctx, goneLimit)
+	defer cancel()
+	var problems *multierror.Error
+	for _, record := range volumes {
+		for d.inUse(record.Name) && wait(limited, goneTick) {
+			continue
+		}
+		problems = several.Append(problems, d.unbind(ctx, record))
+	}
+	return problems.ErrorOrNil()
 }
 
 // stopAll stops containers, all at once, and remembers them first.
@@ -65,9 +76,8 @@ func (d *Driver) stopAll(ctx context.Context, drained drained, using []Container
 	return drained, several.Append(nil, failures...).ErrorOrNil()
 }
 
-// unbind unmounts a volume that no container has any more. Uses that the engine never took back stay counted, for the sweep.
+// unbind unmounts one volume, unless something uses it. Uses that the engine never took back stay counted, for the sweep.
 func (d *Driver) unbind(ctx context.Context, record catalog.Record) error {
-	d.awaitUnmount(ctx, record.Name)
 	unlock, err := d.locks.Lock(ctx, record.Name)
 	if err != nil {
 		return fmt.Errorf("volume %q: another call for it is still going on: %w", record.Name, err)
@@ -88,15 +98,6 @@ func (d *Driver) unbind(ctx context.Context, record catalog.Record) error {
 		return d.options.Mounter.Unmount(ctx, d.target(record.Name))
 	}
 	return d.detach(ctx, record.Name, 0)
-}
-
-// awaitUnmount waits a while for the engine to unmount a volume.
-func (d *Driver) awaitUnmount(ctx context.Context, name string) {
-	limited, cancel := context.WithTimeout(ctx, goneLimit)
-	defer cancel()
-	for d.inUse(name) && wait(limited, goneTick) {
-		continue
-	}
 }
 
 // released waits a while for the holds of volumes to be given back: that needs the pool. On a pool that is read-only they are

@@ -32,20 +32,20 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 			}
 		}
 	}()
-	volumes := d.records.list()
-	var problems *multierror.Error
+	var volumes []catalog.Record
 	for _, name := range d.touched(ctx) {
 		record, _, known := d.records.get(name)
 		if !known {
 			record = catalog.Record{Name: name}
 		}
-		problems = several.Append(problems, d.unbind(ctx, record))
+		volumes = append(volumes, record)
 	}
-	if err := problems.ErrorOrNil(); err != nil {
+	if err := d.unbindAll(ctx, volumes); err != nil {
 		return nil, err
 	}
 	lines = append(lines, "No volume is mounted on this node any more.")
-	d.released(ctx, volumes)
+	d.released(ctx, d.records.list())
+	var problems *multierror.Error
 	for _, pool := range pools {
 		_ = d.resume(ctx, pool) // what is still pending is free for others when the heartbeat ends
 		d.options.Pools.Refuse(pool, d.now(), true)

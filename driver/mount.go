@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -124,19 +123,11 @@ func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend
 	if held, ok := errors.AsType[*holder.HeldError](err); ok {
 		held.Volume = record.Name
 	}
-	return silent(staged, err)
-}
-
-// silent says what it means when the kernel does not answer for a pool that was proven a moment ago, as its backend does.
-func silent(staged backend.Staged, err error) error {
-	var stuck *mounter.Error
-	unanswered := errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)
-	if !unanswered || !errors.As(err, &stuck) {
-		return err
+	// It was proven a moment ago, so its backend has not told.
+	if failure, silent := backend.PoolSilent(staged.Pool.Name, staged.Base.Path, err); silent {
+		return failure
 	}
-	return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf(
-		"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
-		staged.Pool.Name, staged.Base.Path, stuck.Since.UTC().Format(time.RFC3339))}
+	return err
 }
 
 // mode is exclusive or shared; a class that is shared until a database is inside is looked into first.

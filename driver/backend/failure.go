@@ -1,6 +1,13 @@
 package backend
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
 
 // Failure is an error of a backend for a person: one text that says what is wrong, the value, and what to do. Its causes
 // are for the driver's decisions (errors.Is, errors.As) and are not shown.
@@ -24,6 +31,17 @@ func (f *Failure) Unwrap() []error {
 		causes = append(causes, f.Err)
 	}
 	return causes
+}
+
+// PoolSilent says what it means that the kernel does not answer for a pool, when that is the error.
+func PoolSilent(name, path string, err error) (failure *Failure, silent bool) {
+	stuck, ok := errors.AsType[*mounter.Error](err)
+	if !ok || !errors.Is(err, mounter.ErrStuck) && !errors.Is(err, mounter.ErrBusy) {
+		return nil, false
+	}
+	return &Failure{Away: true, Err: err, Text: fmt.Sprintf(
+		"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
+		name, path, stuck.Since.UTC().Format(time.RFC3339))}, true
 }
 
 // Runner is a backend that has work of its own in the background: Run returns when the context ends, and unmounts nothing

@@ -186,17 +186,11 @@ func fail(pool settings.Pool, format string, args ...any) error {
 
 // slow says that a pool does not answer; other errors are passed with the pool's name.
 func (b *Backend) slow(pool settings.Pool, err error) error {
-	var known *backend.Failure
-	var stuck *mounter.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &known):
+	if _, known := errors.AsType[*backend.Failure](err); known || err == nil {
 		return err
-	case (errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy)) && errors.As(err, &stuck):
-		return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf(
-			"pool %s (%s) has not answered since %s: its disk is away or another node has just died; it goes on by itself when the cluster has recovered, at the latest after the heartbeat's time (see `dmesg`)",
-			pool.Name, pool.Path, stuck.Since.UTC().Format(time.RFC3339))}
+	}
+	if failure, silent := backend.PoolSilent(pool.Name, pool.Path, err); silent {
+		return failure
 	}
 	return &backend.Failure{Err: err, Text: fmt.Sprintf("pool %s (%s): %v", pool.Name, pool.Path, err)}
 }

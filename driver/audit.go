@@ -9,9 +9,9 @@ import (
 )
 
 // audit looks once, when a pool is first proven after a start, for holds of this node that nothing here knows of any more: a
-// plugin killed between taking a hold and counting the use leaves one, which would be kept for ever. They are given back as
-// pending releases. It also publishes this node's boot there, so that other nodes see at once that what it held before is free,
-// and removes what a write that was cut off left.
+// plugin killed between taking a hold and counting the use leaves one, which would be kept for ever, and so does every container that
+// a power cut ended. They are given back as pending releases. It also publishes this node's boot there, so that other nodes see at
+// once that what it held before is free, and removes what a write that was cut off left.
 func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
 	if d.audited.has(pool.UUID) {
 		return
@@ -34,7 +34,7 @@ func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
 		directory := holder.Directory{Pool: pool, Subdir: record.Subdir}
 		for _, node := range record.Holders {
 			for _, use := range node.Uses {
-				if d.holders.Own(node) {
+				if d.holders.Own(node) || d.holders.Former(node) {
 					d.auditUse(ctx, directory, use.Volume)
 				}
 			}

@@ -137,11 +137,11 @@ func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
 	if err != nil {
 		return err
 	}
-	held, err := d.holders.Show(ctx, holder.Directory{Pool: pool, Subdir: record.Location.Subdir})
+	held, err := d.holders.InForce(ctx, holder.Directory{Pool: pool, Subdir: record.Location.Subdir})
 	if err != nil {
 		return err
 	}
-	for _, node := range held.Holders {
+	for _, node := range held {
 		for _, use := range node.Uses {
 			if use.Volume == record.ID {
 				return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s %s` when that node is gone for good",

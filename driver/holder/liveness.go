@@ -94,6 +94,42 @@ func (k *Keeper) Gone(ctx context.Context, pool backend.Pool, node string) bool 
 	return err == nil && gone
 }
 
+// InForce lists the holders of a directory that may still write to it: not those of nodes that are proven to be gone, nor those of
+// this node's earlier boots. A Join takes over from the others.
+func (k *Keeper) InForce(ctx context.Context, directory Directory) ([]Holder, error) {
+	if err := directory.validate(); err != nil {
+		return nil, err
+	}
+	var holders []Holder
+	err := k.do(ctx, directory, func() error {
+		return k.inPool(directory.Pool, func(pool *durable.Dir) error {
+			record, err := show(pool, directory)
+			if err != nil || len(record.Holders) == 0 {
+				return err
+			}
+			now, err := k.look(ctx, directory.Pool, pool)
+			if err != nil {
+				return err
+			}
+			for _, holder := range record.Holders {
+				if now.mayWrite(&holder) {
+					holders = append(holders, holder)
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return holders, nil
+}
+
+// Former says whether a holder is this plugin in an earlier boot.
+func (k *Keeper) Former(holder Holder) bool {
+	return holder.Name == k.options.Node && holder.Boot != k.options.Kernel.BootID() && holder.Instance == k.options.Instance
+}
+
 // rebooted: the node has published another boot id than the one it joined with.
 func (v *view) rebooted(holder *Holder) bool {
 	published, err := readNode(v.dir, holder.Name)

@@ -70,6 +70,9 @@ func (d *Driver) settle(ctx context.Context, name string, options map[string]str
 	}
 	switch record.State {
 	case catalog.Ready:
+		if !d.current(ctx, record, shelf) { // another node has just removed it, or is about to
+			return d.settle(ctx, name, options)
+		}
 		if maps.Equal(record.Options, option.Public(options)) {
 			return nil, true, nil
 		}

@@ -97,7 +97,7 @@ func (d *Driver) current(ctx context.Context, record catalog.Record, shelf *cata
 		limited, cancel := context.WithTimeout(ctx, refreshLimit)
 		defer cancel()
 		if err := shelf.Refresh(limited); err != nil { // a volume needs its own pool only (DESIGN D7)
-			d.log.WithError(err).WithField("volume", record.Name).Debug("mounting by what this node knows of the catalog")
+			d.log.WithError(err).WithField("volume", record.Name).Debug("going by what this node knows of the catalog")
 		}
 	}
 	now, ok := shelf.Get(record.Name)

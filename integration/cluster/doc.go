@@ -11,7 +11,7 @@
 //   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and a Swarm
 //     service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
 //   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with
-//     `-v /:/host` have copies of the mounts, and docs/switching.md, command by command.
+//     `-v /:/host` have copies of the mounts, docs/switching.md, command by command, and docs/operations.md under a writer.
 //
 // One test alone: -run TestNode/pool. A test begins with [site.healed], so that it does not depend on its predecessors.
 //

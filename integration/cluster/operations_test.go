@@ -1,0 +1,130 @@
+//go:build lab
+
+package cluster
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+// operated is the volume under the operator's commands.
+const operated = "operated"
+
+// testOperations does what an operator does to a node whose containers are at work: a check of its pool, an upgrade, a reboot, and
+// in the end the uninstallation. No row that was acknowledged may be missing then.
+func (s *site) testOperations(t *testing.T) {
+	rows := follow(t, []*site{s})
+	s.ok(t, "docker volume create --driver homelab-storage --opt class=db "+operated)
+	s.ok(t, strings.Replace(writer(operated), "--detach", "--detach --restart always", 1))
+	rows.grows(t, "", 3)
+	t.Run("drain", func(t *testing.T) { s.drains(t, rows) })
+	t.Run("upgrade", func(t *testing.T) { s.upgrades(t, rows) })
+	t.Run("reboot", func(t *testing.T) { s.rebootsInOrder(t, rows) })
+	t.Run("uninstall", func(t *testing.T) { s.uninstalls(t, rows) })
+}
+
+// drains has the pool turn read-only under a container that writes and one that only has it open.
+func (s *site) drains(t *testing.T, rows *ledger) {
+	const options = "findmnt --noheadings --output FS-OPTIONS " + poolPath
+	s.ok(t, strings.Replace(run(operated), "docker run --rm", "docker run --detach --name reader", 1)+" sleep infinity")
+	// Files are open for writing: only an emergency makes the file system read-only, and that means every disk.
+	s.ok(t, "echo u >/proc/sysrq-trigger; until "+options+" | grep --quiet '^ro'; do sleep 0.1; done; mount -o remount,rw /")
+	said, _ := s.refused(t, "docker homelab drain media-apps")
+	assert.Assert(t, strings.Contains(said, "pool media-apps is in use on this node. Stop these containers"), said)
+	assert.Assert(t, strings.Contains(said, "reader (image "), said)
+	step(t, "drain", func() { said = s.ok(t, "docker homelab drain media-apps --stop") })
+	for _, line := range []string{
+		"Stopped reader, which had " + operated + ".", "Pool media-apps is unmounted.", "fsck.ocfs2 -fn /dev/sd",
+		"Pool media-apps is mounted and well.", "Started reader.",
+	} {
+		assert.Assert(t, strings.Contains(said, line), "%q is missing in:\n%s", line, said)
+	}
+	s.ok(t, options+" | grep '^rw'")
+	rows.grows(t, "", 3)
+
+	s.ok(t, "docker homelab drain media-apps --stop --hold")
+	said, _ = s.refused(t, run(operated)+" true")
+	assert.Assert(t, strings.Contains(said, "it is drained on this node since"), said)
+	s.ok(t, "! mountpoint --quiet "+poolPath)
+	// A plugin that was killed has forgotten nothing, and mounts nothing.
+	s.ok(t, "kill -9 $(pidof homelab-storage)")
+	s.eventually(t, "docker homelab status | grep --quiet 'it is drained'")
+	s.ok(t, "! mountpoint --quiet "+poolPath+" && docker homelab undrain media-apps && docker rm --force reader")
+	rows.grows(t, "", 3)
+}
+
+// upgrades replaces the plugin under the running writer, by itself: what matters is the way.
+func (s *site) upgrades(t *testing.T, rows *ledger) {
+	plugin, err := build()
+	assert.NilError(t, err)
+	for _, file := range []string{"config.json", "rootfs/homelab-storage"} {
+		assert.NilError(t, s.node.Copy(t.Context(), filepath.Join(plugin, file), "/root/plugin/"+file, 0o755))
+	}
+	const started = "docker inspect --format '{{.State.StartedAt}}' writer"
+	before, settings := s.ok(t, started), s.ok(t, "docker plugin inspect --format '{{.Settings.Env}}' homelab-storage")
+	said, _ := s.refused(t, "docker homelab upgrade /root/none")
+	assert.Assert(t, strings.Contains(said, "nothing was changed"), said)
+	step(t, "upgrade", func() { said = s.ok(t, "docker homelab upgrade /root/plugin && rm -r /root/plugin") })
+	assert.Assert(t, strings.Contains(said, "1 volume in use"), said)
+	rows.grows(t, "", 3)
+	assert.Equal(t, s.ok(t, started), before, "the writer ran on")
+	assert.Equal(t, s.ok(t, "docker plugin inspect --format '{{.Settings.Env}}' homelab-storage"), settings)
+	s.ok(t, "docker restart --time 2 writer")
+	rows.grows(t, "", 3)
+}
+
+// rebootsInOrder reboots under load. The cluster comes up as on a Debian host, by o2cb's own script; nobody helps.
+func (s *site) rebootsInOrder(t *testing.T, rows *ledger) {
+	s.ok(t, `docker homelab host install && systemd-analyze verify /etc/systemd/system/homelab-storage-pools.service
+printf 'O2CB_ENABLED=true\nO2CB_BOOTCLUSTER=lab\nO2CB_HEARTBEAT_THRESHOLD=61\nO2CB_IDLE_TIMEOUT_MS=5000\nO2CB_KEEPALIVE_DELAY_MS=1000\n' >/etc/default/o2cb
+mkdir -p /var/log/journal && journalctl --flush && sync`)
+	step(t, "reboot", func() { assert.NilError(t, s.node.Reboot(t.Context())) })
+	step(t, "from the agent's answer to the next row", func() { rows.grows(t, "", 3) })
+	journal := s.ok(t, "journalctl --boot=-1 --output=short-monotonic --no-pager")
+	inOrder(t, journal, "Stopped docker.service", "Stopped homelab-storage-pools.service", "Stopped o2cb.service")
+	inOrder(t, journal, "ocfs2: Unmounting device", "Stopped homelab-storage-pools.service", "Stopped iscsid.service")
+	assert.Assert(t, !strings.Contains(journal, "fencing"), "%s", tail(journal))
+	assert.Equal(t, s.ok(t, "systemctl is-active homelab-storage-pools.service"), "active")
+	s.ok(t, "! docker homelab host status | grep --invert-match installed | grep homelab")
+}
+
+// inOrder finds the last of each line after that of the one before.
+func inOrder(t *testing.T, journal string, lines ...string) {
+	t.Helper()
+	last := -1
+	for _, line := range lines {
+		at := strings.LastIndex(journal, line)
+		assert.Assert(t, at > last, "%q comes too early in the last shutdown, or not at all:\n%s", line, tail(journal))
+		last = at
+	}
+}
+
+// tail is the end of a long text.
+func tail(text string) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(0, len(lines)-150):], "\n")
+}
+
+// uninstalls leaves nothing of the product on the node, and every row on the pool.
+func (s *site) uninstalls(t *testing.T, rows *ledger) {
+	said, _ := s.refused(t, "docker homelab uninstall")
+	assert.Assert(t, strings.Contains(said, "containers use volumes of the plugin; stop them first:\n  writer (image "), said)
+	s.ok(t, "docker rm --force $(docker ps --all --quiet)")
+	step(t, "uninstall", func() { said = s.ok(t, "docker homelab uninstall --purge") })
+	assert.Assert(t, strings.Contains(said, "Logged out of the iSCSI target"), said)
+	s.nothingLeft(t)
+	for _, left := range []string{
+		"docker plugin ls --quiet", "ls -d /run/homelab-storage /var/lib/homelab-storage /etc/homelab-storage /usr/local/lib/docker/cli-plugins/docker-homelab 2>/dev/null",
+		"ls /etc/systemd/system | grep homelab", "systemctl list-units --all --plain --no-legend | grep homelab", "iscsiadm --mode session 2>/dev/null",
+		"ls /sys/kernel/config/cluster/lab/heartbeat | grep --invert-match --word-regexp 'dead_threshold\\|mode'", "findmnt --noheadings --types ocfs2",
+	} {
+		assert.Equal(t, s.ok(t, "{ "+left+"; } || true"), "", left)
+	}
+	s.connect(t, "media-apps")
+	assert.NilError(t, s.node.MountPool(t.Context(), "media-apps", poolPath))
+	rows.check(t, s, operated)
+	s.disconnect(t, "media-apps", poolPath)
+}

@@ -42,7 +42,7 @@ func checkBind(bind Bind) error {
 
 // bind says whether it made a mount, or found an identical one.
 func (l *Linux) bind(bind Bind) (bool, error) {
-	there, occupied, err := l.mountAt(bind.Target)
+	there, masks, occupied, err := l.mountAt(bind.Target)
 	if err != nil {
 		return false, err
 	}
@@ -51,7 +51,7 @@ func (l *Linux) bind(bind Bind) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		return false, l.identical(there, asked, bind)
+		return false, l.identical(there, masks, asked, bind)
 	}
 	cloned, err := l.cloneSource(bind)
 	if err != nil {
@@ -130,21 +130,22 @@ func (l *Linux) readOnlyMount(directory *os.File) (bool, error) {
 	return facts.Flags&unix.ST_RDONLY != 0, err
 }
 
-// mountAt finds what is mounted at a target of the plugin's namespace.
-func (l *Linux) mountAt(target string) (Mount, bool, error) {
+// mountAt finds what is mounted at a target of the plugin's namespace, with the targets of its masks. The table is read once: it is
+// long on a node with many volumes.
+func (l *Linux) mountAt(target string) (there Mount, masks []string, occupied bool, err error) {
 	if occupied, err := l.calls.isMountRoot(target); !occupied || err != nil {
-		return Mount{}, false, err
+		return Mount{}, nil, false, err
 	}
 	table, err := l.readTable(Plugin)
 	if err != nil {
-		return Mount{}, false, err
+		return Mount{}, nil, false, err
 	}
-	there, ok := topmostAt(table, target)
-	return there, ok, nil
+	there, occupied = topmostAt(table, target)
+	return there, masksOn(there, table), occupied, nil
 }
 
 // identical is nil when the directory that is mounted at the target is the asked one, in the asked way.
-func (l *Linux) identical(there Mount, asked source, bind Bind) error {
+func (l *Linux) identical(there Mount, masks []string, asked source, bind Bind) error {
 	mounted, err := l.calls.directory(bind.Target)
 	if err != nil {
 		return err
@@ -162,7 +163,7 @@ func (l *Linux) identical(there Mount, asked source, bind Bind) error {
 		return fmt.Errorf("it is mounted there already, but not read-only as asked for (read-only %t, asked %t); unmount it first: %w",
 			there.ReadOnly, asked.readOnly, unix.EEXIST)
 	}
-	return l.masksThere(there, bind)
+	return masksAsked(masks, bind)
 }
 
 // attach makes the target's folder and puts a detached tree there. A folder that was made is removed again on failure.

@@ -54,30 +54,22 @@ func (l *Linux) mask(tree *os.File, name string) error {
 	return l.calls.moveOnto(cover, directory)
 }
 
-// masksOf are the masks on a mount of the plugin's namespace, by their targets.
-func (l *Linux) masksOf(on Mount) ([]string, error) {
-	table, err := l.readTable(Plugin)
-	if err != nil {
-		return nil, err
-	}
+// masksOn are the masks on a mount of the plugin's namespace, by their targets.
+func masksOn(on Mount, table []Mount) []string {
 	var targets []string
 	for _, mount := range table {
 		if mount.Parent == on.ID && mount.FSType == "tmpfs" && mount.Source == maskSource {
 			targets = append(targets, mount.Target)
 		}
 	}
-	return targets, nil
+	return targets
 }
 
-// masksThere checks that a bind which is already there has exactly the asked masks.
-func (l *Linux) masksThere(there Mount, bind Bind) error {
+// masksAsked checks that a bind which is already there has exactly the asked masks.
+func masksAsked(masks []string, bind Bind) error {
 	wanted := make([]string, 0, len(bind.Mask))
 	for _, name := range bind.Mask {
 		wanted = append(wanted, path.Join(bind.Target, name))
-	}
-	masks, err := l.masksOf(there)
-	if err != nil {
-		return err
 	}
 	slices.Sort(masks)
 	slices.Sort(wanted)

@@ -86,7 +86,7 @@ func checkMount(target string, options []Option) error {
 
 // mountNew mounts a new file system at a target that has none.
 func (l *Linux) mountNew(fsType string, options []Option, attributes int, target string) error {
-	there, occupied, err := l.mountAt(target)
+	there, _, occupied, err := l.mountAt(target)
 	if err != nil {
 		return err
 	}

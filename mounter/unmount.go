@@ -40,11 +40,7 @@ func (l *Linux) unmount(target string) error {
 
 // unmountMasked unmounts a mount that is busy because of its masks. If it is busy without them too, it gets them back.
 func (l *Linux) unmountMasked(target string, busy error) error {
-	there, _, err := l.mountAt(target)
-	if err != nil {
-		return err
-	}
-	masks, err := l.masksOf(there)
+	_, masks, _, err := l.mountAt(target)
 	if err != nil {
 		return err
 	}

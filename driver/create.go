@@ -70,7 +70,7 @@ func (d *Driver) settle(ctx context.Context, name string, options map[string]str
 	}
 	switch record.State {
 	case catalog.Ready:
-		if !d.current(ctx, record, shelf) { // another node has just removed it, or is about to
+		if same, err := d.current(ctx, record, shelf); err == nil && !same { // another node has just removed it, or is about to
 			return d.settle(ctx, name, options)
 		}
 		if maps.Equal(record.Options, option.Public(options)) {

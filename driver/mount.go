@@ -66,8 +66,12 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 			})
 		}
 	}
-	if !inUse && !d.current(ctx, record, shelf) {
-		return fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
+	if !inUse {
+		if same, err := d.current(ctx, record, shelf); err != nil {
+			return err
+		} else if !same {
+			return fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
+		}
 	}
 	if err := d.attach(ctx, record.Name, staged); err != nil {
 		return err

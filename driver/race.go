@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 )
 
@@ -91,15 +92,36 @@ func (d *Driver) racing(ctx context.Context, attempt func() error) error {
 }
 
 // current says whether a record is still as it was read. A node that removes a volume records that and then looks for holds;
-// a node that mounts one has its hold and then looks for that record: whichever comes second sees the other.
-func (d *Driver) current(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) bool {
+// a node that mounts one has its hold and then looks for that record: whichever comes second sees the other. A volume needs its
+// own pool only (DESIGN D7): when the catalog is on another one, which is away, this node's mirror answers.
+func (d *Driver) current(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) (bool, error) {
 	if shelf == d.records.cluster {
-		limited, cancel := context.WithTimeout(ctx, refreshLimit)
-		defer cancel()
-		if err := shelf.Refresh(limited); err != nil { // a volume needs its own pool only (DESIGN D7)
+		if err := d.refresh(ctx, shelf); err != nil && d.besideCatalog(record) && !errors.Is(err, catalog.ErrFrozen) {
+			return false, fmt.Errorf("whether it was removed on another node cannot be told: %w", err)
+		} else if err != nil {
 			d.log.WithError(err).WithField("volume", record.Name).Debug("going by what this node knows of the catalog")
 		}
 	}
 	now, ok := shelf.Get(record.Name)
-	return ok && now.ID == record.ID && now.State == record.State
+	return ok && now.ID == record.ID && now.State == record.State, nil
+}
+
+// refresh reads what is new in the cluster's catalog; one that a failure has detached is attached again.
+func (d *Driver) refresh(ctx context.Context, shelf *catalog.Catalog) error {
+	limited, cancel := context.WithTimeout(ctx, refreshLimit)
+	defer cancel()
+	err := shelf.Refresh(limited)
+	if !errors.Is(err, catalog.ErrDetached) {
+		return err
+	}
+	if _, err := d.attachFor(limited, shelf); err != nil {
+		return err
+	}
+	return shelf.Refresh(limited)
+}
+
+// besideCatalog says whether a volume is on the pool that the catalog is on.
+func (d *Driver) besideCatalog(record catalog.Record) bool {
+	pool, ok := d.options.Settings.Current().CatalogPool()
+	return ok && record.Location.Kind == backend.OCFS2 && record.Location.Pool == pool.Name
 }

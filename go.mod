@@ -3,8 +3,9 @@ module github.com/homelab-storage/homelab-storage
 go 1.26.0
 
 require (
-	github.com/containerd/errdefs v1.0.0
 	github.com/agext/levenshtein v1.2.3
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/containerd/errdefs v1.0.0
 	github.com/docker/docker v28.5.2+incompatible
 	github.com/docker/go-plugins-helpers v0.0.0-20240701071450-45e2431495c8
 	github.com/docker/go-units v0.5.0

@@ -64,7 +64,7 @@ type node struct {
 	ahead  atomic.Int64  // of the node's clock, a time.Duration
 	wait   time.Duration // LEASE_WAIT
 	log    io.Writer
-	change func(*driver.Options)
+	alone  bool // it takes every other node for dead: a fault that a test must find
 
 	points *points
 	driver *driver.Driver
@@ -93,7 +93,11 @@ func (n *node) run() string { return n.folder(fmt.Sprint("run", n.boots)) }
 func (n *node) target(volume string) string { return filepath.Join(n.folder("volumes"), volume) }
 
 func (n *node) cluster() mounter.Cluster {
-	return mounter.Cluster{Name: "homelab", Node: n.number, Region: true, Live: n.region.view(), DeadThreshold: 31}
+	live := n.region.view()
+	if n.alone {
+		live = []int{n.number}
+	}
+	return mounter.Cluster{Name: "homelab", Node: n.number, Region: true, Live: live, DeadThreshold: 31}
 }
 
 // Current is the node's configuration.
@@ -148,15 +152,11 @@ func (n *node) assemble(ctx context.Context, log *logrus.Entry) (*driver.Driver,
 			return client, server.Close()
 		},
 	})
-	options := driver.Options{
+	return driver.New(ctx, driver.Options{
 		Mounter: kernel, Settings: n, Backends: []backend.Backend{pools, shares, local.New(kernel, state, faults)}, Pools: pools,
 		Secrets: secrets, Engines: engines{}, StateDir: n.folder("state"), RunDir: n.run(), MountRoot: n.folder("volumes"),
 		Version: "test", Log: log, Now: now, Durable: []durable.Option{faults},
-	}
-	if n.change != nil {
-		n.change(&options)
-	}
-	return driver.New(ctx, options)
+	})
 }
 
 // end ends the process, by a kill: what it does from now on has no effect.

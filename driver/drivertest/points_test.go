@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
@@ -21,8 +22,11 @@ type points struct {
 	at    int  // the point that is hit; 0 for none
 	kill  bool // the process dies there; else the point fails
 	dead  bool
-	hit   string // what was hit
+	hit   string // what was hit last
+	when  time.Time
 	kinds map[string]int
+	// chance says of any point whether it fails; nil means none.
+	chance func() bool
 }
 
 // step is asked before every call and every durable step.
@@ -40,9 +44,10 @@ func (p *points) step(kind, name string) error {
 		p.kinds = map[string]int{}
 	}
 	p.kinds[kind]++
-	if p.count != p.at {
+	if p.count != p.at && (p.chance == nil || !p.chance()) {
 		return nil
 	}
+	p.when = time.Now()
 	p.hit = strings.TrimSpace(kind + " " + name)
 	if p.kill {
 		p.dead = true
@@ -67,6 +72,13 @@ func (p *points) die() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dead = true
+}
+
+// lately says whether a point has failed in the last seconds.
+func (p *points) lately() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.when.IsZero() && time.Since(p.when) < 2*time.Second
 }
 
 func (p *points) total() int {

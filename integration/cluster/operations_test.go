@@ -29,7 +29,7 @@ func (s *site) testOperations(t *testing.T) {
 // drains has the pool turn read-only under a container that writes and one that only has it open.
 func (s *site) drains(t *testing.T, rows *ledger) {
 	const options = "findmnt --noheadings --output FS-OPTIONS " + poolPath
-	s.ok(t, strings.Replace(run(operated), "docker run --rm", "docker run --detach --name reader", 1)+" sleep infinity")
+	s.ok(t, strings.Replace(run(operated), "docker run --rm", "docker run --detach --stop-timeout 2 --name reader", 1)+" sleep infinity")
 	// Files are open for writing: only an emergency makes the file system read-only, and that means every disk.
 	s.ok(t, "echo u >/proc/sysrq-trigger; until "+options+" | grep --quiet '^ro'; do sleep 0.1; done; mount -o remount,rw /")
 	said, _ := s.refused(t, "docker homelab drain media-apps")

@@ -9,6 +9,9 @@ import (
 // maxChanges is how many of the last changes catalog.json names. A node that is further behind reads every record.
 const maxChanges = 64
 
+// maxGeneration is far from where the next generation would be 0 again, and from where any catalog gets to.
+const maxGeneration = 1 << 62
+
 // kind is what a change does.
 type kind string
 
@@ -77,6 +80,9 @@ func (h *header) validate() error {
 	}
 	if len(h.Changes) == 0 || h.last().Generation != h.Generation {
 		return fmt.Errorf("%w: the last change is not that of generation %d", ErrInvalid, h.Generation)
+	}
+	if h.Generation > maxGeneration {
+		return fmt.Errorf("%w: generation %d is larger than any that was ever written", ErrInvalid, h.Generation)
 	}
 	for at, change := range h.Changes {
 		if change.Generation != h.Changes[0].Generation+uint64(at) {

@@ -85,6 +85,8 @@ func checkShare(name string) error {
 	switch {
 	case len(name) > 80:
 		return fmt.Errorf("the share's name has %d bytes; the limit is 80", len(name))
+	case name != strings.TrimSpace(name):
+		return fmt.Errorf("the share's name %q begins or ends with a blank", name)
 	case name == "." || name == "..":
 		return fmt.Errorf("%q is no share's name", name)
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`"*:<>?|`, r) }):

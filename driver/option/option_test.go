@@ -111,9 +111,10 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c, d string) {
 		options := map[string]string{a: b, c: d}
 		_, err := option.Parse(options)
-		if err != nil {
-			assert.Assert(t, err.Error() != "")
-		}
+		_, again := option.Parse(options)
+		assert.Equal(t, fmt.Sprint(err), fmt.Sprint(again), "the same options, the same answer")
+		public := option.Public(options)
+		assert.DeepEqual(t, option.Public(public), public)
 		if _, known := options["password"]; known && len(options["password"]) > 8 {
 			assert.Equal(t, option.Public(options)["password"], "***")
 		}

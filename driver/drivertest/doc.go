@@ -10,7 +10,7 @@
 // so their locks are given back, as the kernel does it for a process that is gone.) The engine then does what engines do, and
 // the invariants must hold, see world.check.
 //
-// Without the race detector every point is taken; with it, which is several times slower, one in seven.
+// Without the race detector every point is taken; with it, which is several times slower, one in eleven.
 //
 // Time is that of package testing/synctest: whatever the background does after minutes is seen at once.
 //

@@ -2,5 +2,5 @@
 
 package drivertest
 
-// stride takes one point in seven: with the race detector all of them take minutes.
-const stride = 7
+// stride takes one point in eleven: with the race detector all of them take minutes.
+const stride = 11

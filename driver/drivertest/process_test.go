@@ -75,6 +75,13 @@ func (p *process) Users(ctx context.Context, targets []string) (map[string][]mou
 	return p.Kernel.Users(ctx, targets)
 }
 
+func (p *process) Occupants(ctx context.Context, path, device string) ([]mounter.User, error) {
+	if err := p.step("occupants", path); err != nil {
+		return nil, err
+	}
+	return p.Kernel.Occupants(ctx, path, device)
+}
+
 func (p *process) Run(ctx context.Context, command mounter.Command) (mounter.Output, error) {
 	if err := p.step("run", command.Name); err != nil {
 		return mounter.Output{}, err

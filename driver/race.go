@@ -96,9 +96,16 @@ func (d *Driver) racing(ctx context.Context, attempt func() error) error {
 // own pool only (DESIGN D7): when the catalog is on another one, which is away, this node's mirror answers.
 func (d *Driver) current(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) (bool, error) {
 	if shelf == d.records.cluster {
-		if err := d.refresh(ctx, shelf); err != nil && d.besideCatalog(record) && !errors.Is(err, catalog.ErrFrozen) {
+		beside := d.besideCatalog(record)
+		if !beside {
+			limited, cancel := context.WithTimeout(ctx, refreshLimit)
+			defer cancel()
+			ctx = limited
+		}
+		switch err := d.refresh(ctx, shelf); {
+		case err != nil && beside && !errors.Is(err, catalog.ErrFrozen):
 			return false, fmt.Errorf("whether it was removed on another node cannot be told: %w", err)
-		} else if err != nil {
+		case err != nil:
 			d.log.WithError(err).WithField("volume", record.Name).Debug("going by what this node knows of the catalog")
 		}
 	}
@@ -108,16 +115,14 @@ func (d *Driver) current(ctx context.Context, record catalog.Record, shelf *cata
 
 // refresh reads what is new in the cluster's catalog; one that a failure has detached is attached again.
 func (d *Driver) refresh(ctx context.Context, shelf *catalog.Catalog) error {
-	limited, cancel := context.WithTimeout(ctx, refreshLimit)
-	defer cancel()
-	err := shelf.Refresh(limited)
+	err := shelf.Refresh(ctx)
 	if !errors.Is(err, catalog.ErrDetached) {
 		return err
 	}
-	if _, err := d.attachFor(limited, shelf); err != nil {
+	if _, err := d.attachFor(ctx, shelf); err != nil {
 		return err
 	}
-	return shelf.Refresh(limited)
+	return shelf.Refresh(ctx)
 }
 
 // besideCatalog says whether a volume is on the pool that the catalog is on.

@@ -33,27 +33,28 @@ func (s *site) drains(t *testing.T, rows *ledger) {
 	// Files are open for writing: only an emergency makes the file system read-only, and that means every disk.
 	s.ok(t, "echo u >/proc/sysrq-trigger; until "+options+" | grep --quiet '^ro'; do sleep 0.1; done; mount -o remount,rw /")
 	said, _ := s.refused(t, "docker homelab drain media-apps")
-	assert.Assert(t, strings.Contains(said, "pool media-apps is in use on this node. Stop these containers"), said)
-	assert.Assert(t, strings.Contains(said, "reader (image "), said)
-	step(t, "drain", func() { said = s.ok(t, "docker homelab drain media-apps --stop") })
-	for _, line := range []string{
-		"Stopped reader, which had " + operated + ".", "Pool media-apps is unmounted.", "fsck.ocfs2 -fn /dev/sd",
-		"Pool media-apps is mounted and well.", "Started reader.",
-	} {
-		assert.Assert(t, strings.Contains(said, line), "%q is missing in:\n%s", line, said)
-	}
-	s.ok(t, options+" | grep '^rw'")
-	rows.grows(t, "", 3)
-
-	s.ok(t, "docker homelab drain media-apps --stop --hold")
+	has(t, said, "pool media-apps is in use on this node. Stop these containers")
+	has(t, said, "reader (image ")
+	step(t, "drain, to be held", func() { said = s.ok(t, "docker homelab drain media-apps --stop --hold") })
+	has(t, said, "Stopped reader, which had "+operated+".", "Pool media-apps is unmounted.")
 	said, _ = s.refused(t, run(operated)+" true")
-	assert.Assert(t, strings.Contains(said, "it is drained on this node since"), said)
-	s.ok(t, "! mountpoint --quiet "+poolPath)
+	has(t, said, "it is drained on this node since")
 	// A plugin that was killed has forgotten nothing, and mounts nothing.
-	s.ok(t, "kill -9 $(pidof homelab-storage)")
+	s.ok(t, "! mountpoint --quiet "+poolPath+" && kill -9 $(pidof homelab-storage)")
 	s.eventually(t, "docker homelab status | grep --quiet 'it is drained'")
-	s.ok(t, "! mountpoint --quiet "+poolPath+" && docker homelab undrain media-apps && docker rm --force reader")
+	s.ok(t, "! mountpoint --quiet "+poolPath)
+	step(t, "drain, to its end", func() { said = s.ok(t, "docker homelab drain media-apps") })
+	has(t, said, "fsck.ocfs2 -fn /dev/sd", "Pool media-apps is mounted and well.", "Started reader.")
+	s.ok(t, options+" | grep '^rw' && docker rm --force reader")
 	rows.grows(t, "", 3)
+}
+
+// has says that a text has all of some parts.
+func has(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		assert.Assert(t, strings.Contains(text, part), "%q is missing in:\n%s", part, text)
+	}
 }
 
 // upgrades replaces the plugin under the running writer, by itself: what matters is the way.
@@ -66,9 +67,9 @@ func (s *site) upgrades(t *testing.T, rows *ledger) {
 	const started = "docker inspect --format '{{.State.StartedAt}}' writer"
 	before, settings := s.ok(t, started), s.ok(t, "docker plugin inspect --format '{{.Settings.Env}}' homelab-storage")
 	said, _ := s.refused(t, "docker homelab upgrade /root/none")
-	assert.Assert(t, strings.Contains(said, "nothing was changed"), said)
+	has(t, said, "nothing was changed")
 	step(t, "upgrade", func() { said = s.ok(t, "docker homelab upgrade /root/plugin && rm -r /root/plugin") })
-	assert.Assert(t, strings.Contains(said, "1 volume in use"), said)
+	has(t, said, "1 volume in use")
 	rows.grows(t, "", 3)
 	assert.Equal(t, s.ok(t, started), before, "the writer ran on")
 	assert.Equal(t, s.ok(t, "docker plugin inspect --format '{{.Settings.Env}}' homelab-storage"), settings)
@@ -111,10 +112,10 @@ func tail(text string) string {
 // uninstalls leaves nothing of the product on the node, and every row on the pool.
 func (s *site) uninstalls(t *testing.T, rows *ledger) {
 	said, _ := s.refused(t, "docker homelab uninstall")
-	assert.Assert(t, strings.Contains(said, "containers use volumes of the plugin; stop them first:\n  writer (image "), said)
+	has(t, said, "containers use volumes of the plugin; stop them first:\n  writer (image ")
 	s.ok(t, "docker rm --force $(docker ps --all --quiet)")
 	step(t, "uninstall", func() { said = s.ok(t, "docker homelab uninstall --purge") })
-	assert.Assert(t, strings.Contains(said, "Logged out of the iSCSI target"), said)
+	has(t, said, "Logged out of the iSCSI target")
 	s.nothingLeft(t)
 	for _, left := range []string{
 		"docker plugin ls --quiet", "ls -d /run/homelab-storage /var/lib/homelab-storage /etc/homelab-storage /usr/local/lib/docker/cli-plugins/docker-homelab 2>/dev/null",

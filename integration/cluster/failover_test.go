@@ -23,14 +23,15 @@ import (
 // ownShare is how long the plugin may take to hand a database over, when its pool answers again and Swarm has asked for it.
 const ownShare = 5 * time.Second
 
-// prober writes to the pool on a machine again and again, and knows, by that machine's clock, when it could.
+// prober asks on one machine, again and again, for what another one has locked, and knows, by its machine's clock, when it was told:
+// not from the moment on that the other one dies, until the cluster has recovered its locks.
 type prober struct {
-	mu      sync.Mutex
-	written []time.Time
+	mu   sync.Mutex
+	told []time.Time
 }
 
-// probe begins to write a file of the pool, until the test ends.
-func probe(t *testing.T, s *site) *prober {
+// probe begins to look at the file that a writer of another machine writes, until the test ends.
+func probe(t *testing.T, s *site, file string) *prober {
 	t.Helper()
 	p := &prober{}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -38,7 +39,7 @@ func probe(t *testing.T, s *site) *prober {
 	var running sync.WaitGroup
 	running.Go(func() {
 		_, err := s.node.Run(ctx, remote.Command{
-			Script: "while :; do echo x >" + poolPath + "/probe && sync " + poolPath + "/probe && date +%s.%N; sleep 0.1; done", Stdout: output, Stderr: io.Discard,
+			Script: "while :; do stat " + file + " >/dev/null && date +%s.%N; sleep 0.1; done", Stdout: output, Stderr: io.Discard,
 		})
 		_ = output.CloseWithError(err)
 	})
@@ -46,22 +47,45 @@ func probe(t *testing.T, s *site) *prober {
 		for lines := bufio.NewScanner(input); lines.Scan(); {
 			if seconds, err := strconv.ParseFloat(lines.Text(), 64); err == nil {
 				p.mu.Lock()
-				p.written = append(p.written, time.Unix(0, int64(seconds*float64(time.Second))))
+				p.told = append(p.told, time.Unix(0, int64(seconds*float64(time.Second))))
 				p.mu.Unlock()
 			}
 		}
 	})
 	t.Cleanup(func() { cancel(); running.Wait() })
+	p.begun(t)
 	return p
 }
 
-// stall is the longest time in which the pool could not be written to, of those that had ended at a moment.
+// begun waits for the first answers.
+func (p *prober) begun(t *testing.T) {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < patience; pause(t, 50*time.Millisecond) {
+		p.mu.Lock()
+		answers := len(p.told)
+		p.mu.Unlock()
+		if answers > 2 {
+			return
+		}
+	}
+	t.Fatal("the file of the writer cannot be looked at")
+}
+
+func pause(t *testing.T, length time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(length):
+	case <-t.Context().Done():
+	}
+}
+
+// stall is the longest time without an answer, of those that had ended at a moment.
 func (p *prober) stall(before time.Time) (from, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for at := 1; at < len(p.written); at++ {
-		if p.written[at].Before(before) && p.written[at].Sub(p.written[at-1]) > until.Sub(from) {
-			from, until = p.written[at-1], p.written[at]
+	for at := 1; at < len(p.told); at++ {
+		if p.told[at].Before(before) && p.told[at].Sub(p.told[at-1]) > until.Sub(from) {
+			from, until = p.told[at-1], p.told[at]
 		}
 	}
 	return from, until
@@ -93,7 +117,7 @@ func (p *prober) judge(t *testing.T, s *site) {
 	if until.After(asked) {
 		share = answered.Sub(until)
 	}
-	t.Logf("the pool stood still for %.1f s; the plugin had the Mount for %.1f s, %.1f s of them while the pool answered",
+	t.Logf("the locks were away for %.1f s; the plugin had the Mount for %.1f s, %.1f s of them when they were back",
 		until.Sub(from).Seconds(), answered.Sub(asked).Seconds(), share.Seconds())
 	assert.Assert(t, share < ownShare, "the plugin's own share of the failover is %s", share)
 }

@@ -67,13 +67,5 @@ func TestKills(t *testing.T) {
 		heal(t, n.sites...)
 		n.sites[0].eventually(t, "for node in node1 node2 node3; do docker node update --availability active $node || exit; done")
 	}
-	n.end(t, rows)
-}
-
-func pause(t *testing.T, length time.Duration) {
-	t.Helper()
-	select {
-	case <-time.After(length):
-	case <-t.Context().Done():
-	}
+	n.end(t, rows, n.sites)
 }

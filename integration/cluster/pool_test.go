@@ -67,7 +67,7 @@ func (s *site) poolRefusals() []refusal {
 			cause: func(t *testing.T) {
 				// While the hold of the last mount lingers, nothing of a mount needs the disk.
 				s.eventually(t, "! docker homelab holder ls | grep kept")
-				assert.NilError(t, nas.Hang(t.Context()))
+				s.hangDisk(t)
 			},
 			remove: func(t *testing.T) { assert.NilError(t, nas.Continue(t.Context())) },
 		},
@@ -76,8 +76,7 @@ func (s *site) poolRefusals() []refusal {
 			cause: func(t *testing.T) {
 				// A volume in use is mounted a second time from memory: only the heartbeat tells that its disk is away.
 				s.ok(t, strings.Replace(run("kept"), "docker run", "docker run --detach --name keeper", 1)+" sleep infinity")
-				assert.NilError(t, nas.Hang(t.Context()))
-				s.ok(t, "sleep 12")
+				s.hangDisk(t)
 			},
 			remove: func(t *testing.T) {
 				assert.NilError(t, nas.Continue(t.Context()))
@@ -85,6 +84,14 @@ func (s *site) poolRefusals() []refusal {
 			},
 		},
 	}
+}
+
+// hangDisk takes the LUN away without a word, for longer than a busy disk keeps a heartbeat waiting. A Mount that comes earlier waits
+// for the disk itself, and then says when that began.
+func (s *site) hangDisk(t *testing.T) {
+	t.Helper()
+	assert.NilError(t, s.lab.NAS().ISCSI.Hang(t.Context()))
+	s.ok(t, "sleep 12")
 }
 
 // testPlainFolder has a second pool, of the configuration file and without a target to log in to: its disk is the host's

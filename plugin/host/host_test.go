@@ -15,6 +15,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/integration/need"
 	"github.com/homelab-storage/homelab-storage/scripts/units"
 )
 
@@ -118,16 +119,10 @@ func TestInstallFailures(t *testing.T) {
 
 // What systemd itself says of the unit.
 func TestUnitIsUnderstoodBySystemd(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("it needs systemd-analyze (package systemd)")
-	}
+	need.Programs(t, "scripts/deps lab", "systemd-analyze")
 	file := filepath.Join(t.TempDir(), units.Pools)
 	assert.NilError(t, os.WriteFile(file, []byte(units.PoolsUnit(program, 5*time.Minute)), 0o600))
-	said, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", file).CombinedOutput()
+	said, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", file).CombinedOutput()
 	assert.NilError(t, err, "%s", said)
 	assert.Equal(t, string(said), "")
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 )
 
-// audit looks once, when a pool is first proven after a start, for holds of this node that nothing here knows of any more: a
-// plugin killed between taking a hold and counting the use leaves one, which would be kept for ever, and so does every container that
+// audit looks once, when a pool is first proven after a start, and again when a release failed (a full disk keeps it from being put
+// on record), for holds of this node that nothing here knows of any more: a plugin killed between taking a hold and counting the use leaves one, which would be kept for ever, and so does every container that
 // a power cut ended. They are given back as pending releases. It also publishes this node's boot there, so that other nodes see at
 // once that what it held before is free, and removes what a write that was cut off left.
 func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
@@ -30,34 +30,42 @@ func (d *Driver) audit(ctx context.Context, pool backend.Pool) {
 		log.WithError(err).Warn("the holds of this node could not be looked through")
 		return
 	}
+	noted := true
 	for _, record := range held {
 		directory := holder.Directory{Pool: pool, Subdir: record.Subdir}
 		for _, node := range record.Holders {
 			for _, use := range node.Uses {
 				if d.holders.Own(node) || d.holders.Former(node) {
-					d.auditUse(ctx, directory, use.Volume)
+					noted = d.auditUse(ctx, directory, use.Volume) && noted
 				}
 			}
 		}
 	}
-	d.audited.add(pool.UUID)
+	if noted {
+		d.audited.add(pool.UUID)
+	}
 }
 
-// auditUse waits for a Mount of the volume that may be under way: it has joined, and not counted its use yet.
-func (d *Driver) auditUse(ctx context.Context, directory holder.Directory, id string) {
+// auditUse waits for a Mount of the volume that may be under way: it has joined, and not counted its use yet. It says whether
+// there is nothing left to do.
+func (d *Driver) auditUse(ctx context.Context, directory holder.Directory, id string) bool {
 	if record, ok := d.records.byID(id); ok {
 		unlock, err := d.locks.Lock(ctx, record.Name)
 		if err != nil {
-			return
+			return false
 		}
 		defer unlock()
 	}
-	if d.judge(ctx, id) != holder.Give {
-		return
+	switch d.judge(ctx, id) {
+	case holder.Give:
+	case holder.Keep, holder.Later:
+		return true
 	}
-	if err := d.holders.Intend(directory, id); err != nil {
+	err := d.holders.Intend(directory, id)
+	if err != nil {
 		d.log.WithError(err).WithField("id", id).Warn("a hold that nobody uses could not be noted for its release")
 	}
+	return err == nil
 }
 
 // byID finds a record by the volume's ID.

@@ -115,7 +115,8 @@ func (r *releases) end(id string, going *departure) {
 func (d *Driver) intend(record catalog.Record) {
 	pool := backend.Pool{Name: record.Location.Pool, UUID: record.Location.PoolUUID}
 	if err := d.holders.Intend(holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, record.ID); err != nil {
-		d.log.WithError(err).WithField("volume", record.Name).Error("the release of a hold could not be recorded; it is given back all the same")
+		d.log.WithError(err).WithField("volume", record.Name).Error("the release of a hold could not be recorded; the holds of its pool are looked through until it is given back")
+		d.audited.remove(pool.UUID)
 	}
 }
 
@@ -131,6 +132,7 @@ func (d *Driver) releaseLater(ctx context.Context, record catalog.Record, linger
 		defer d.releases.end(record.ID, going)
 		if err := d.depart(ctx, record, going, linger); err != nil && ctx.Err() == nil {
 			d.log.WithError(err).WithField("volume", record.Name).Warn("a hold is not given back yet; it is tried again")
+			d.audited.remove(record.Location.PoolUUID) // it may not be on record as due
 		}
 	})
 }

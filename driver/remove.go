@@ -144,10 +144,19 @@ func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
 	for _, node := range held {
 		for _, use := range node.Uses {
 			if use.Volume == record.ID {
-				return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s %s` when that node is gone for good",
-					node.Name, node.Since.UTC().Format("2006-01-02 15:04:05 UTC"), record.Name, node.Name)
+				return d.heldBy(node, record.Name)
 			}
 		}
 	}
 	return nil
+}
+
+// heldBy says who is in the way of a removal.
+func (d *Driver) heldBy(node holder.Holder, volume string) error {
+	if d.holders.Own(node) {
+		return errors.New("no container of this node uses it, but this node's hold on it could not be given back yet, as with a full disk; " +
+			"that is tried again every 30 s: look at the engine's log, and try again")
+	}
+	return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s %s` when that node is gone for good",
+		node.Name, node.Since.UTC().Format("2006-01-02 15:04:05 UTC"), volume, node.Name)
 }

@@ -36,7 +36,7 @@ type Record struct {
 	Subdir  string `json:"subdir"`
 	// Mode is the strongest mode of any use: exclusive when one of them is. Empty when nobody has the directory.
 	Mode       Mode     `json:"mode"`
-	Generation uint64   `json:"generation"` // grows with every change
+	Generation uint64   `json:"generation"` // grows with every change from the first holder to the last
 	Holders    []Holder `json:"holders"`
 }
 

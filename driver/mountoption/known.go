@@ -17,7 +17,8 @@ owner pass password password2 perm persistenthandles port posix posixpaths prefi
 remount reparse resilienthandles retrans rdirplus rprivate rshared rslave ro rsize rw sec seal serverino servern setuidfromacl
 setuids sfu shared sharesock sign signloosely silent slave sloppy snapshot soft sparse srcaddr strictatime strictsync suid
 symlink symlinkroot sync tcpnodelay unc unix upcall_target user user_xattr username uid users vers wsize workgroup witness
-autotune ver unicode _netdev`
+autotune ver unicode _netdev ac blocksend bootwait cifs delete dmask domainauto dynperm fmask fsname ignore_signature lanman
+min_enc_offload modesid move nfsvers ntlmi perms retry rootfs rwpidforward source timeo umask`
 
 // Known says whether a lower-case name is an option of mount(8), mount.cifs(8) or the kernel's SMB client.
 func Known(name string) bool {

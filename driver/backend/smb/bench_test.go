@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -88,4 +89,15 @@ func volume(name, subdir string, options ...string) backend.Volume {
 	return backend.Volume{ID: "0123456789abcdef0123456789abcdef", Name: name, Location: backend.Location{
 		Kind: backend.CIFS, Device: "//nas/torrents", Credentials: "nas", Subdir: subdir, MountOptions: options, UID: 1000, GID: 1000, Mode: 0o770,
 	}}
+}
+
+func address(t *testing.T) netip.Addr {
+	t.Helper()
+	return netip.MustParseAddr("192.168.1.100")
+}
+
+// hostOf is the server of //server/share.
+func hostOf(device string) string {
+	server, _, _ := strings.Cut(strings.TrimPrefix(device, "//"), "/")
+	return server
 }

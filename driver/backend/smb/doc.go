@@ -12,8 +12,10 @@
 //
 // device=//server/share[/directory], or share= with a configured name or a share of SMB_SERVER; in o= the options of
 // mount.cifs(8). Each of them is kept for the kernel, becomes a field of the location (uid, gid, dir_mode, file_mode, ro,
-// credentials), has no meaning here and is dropped, or is refused with the reason: see rules.go and taken.go. Unless the
-// volume says otherwise a mount is hard, 3.1.1 and then 3.0, with port=445, nodfs, echo_interval=10 and mfsymlinks (FACTS 4).
+// credentials), has no meaning here and is dropped, or is refused with the reason: see rules.go, taken.go and docs/smb-options.md,
+// which a test makes from a hundred lines that people write. Names of users and groups become numbers at Create, by the host's
+// getent. Unless the volume says otherwise a mount is hard, 3.1.1 and then 3.0, with port=445, nodfs, echo_interval=10,
+// mfsymlinks, acregmax=10 and acdirmax=1 (FACTS 4). SMB 1 is used only where the configuration of the share says vers=1.0.
 //
 // # Time
 //

@@ -147,6 +147,9 @@ func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
 		return err // by a flight that ended after the caller had looked
 	}
 
+	if err := b.allowed(s); err != nil {
+		return err
+	}
 	request := s.request("", "")
 	if s.credentials != "" {
 		found, err := b.credentials.Get(ctx, s.credentials)

@@ -1,11 +1,8 @@
 package smb
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -13,13 +10,10 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
-	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
-
-const inlineWarning = "user and password are written in the volume's options, where everybody who may use the engine reads them; better: `docker homelab credentials set NAME --username USER`, then credentials=NAME"
 
 // draft is a plan in the making.
 type draft struct {
@@ -29,7 +23,11 @@ type draft struct {
 	named      string // credentials by name, from o=
 	file       string // credentials file of the host, from o=
 	anonymous  bool
-	configured bool // the options being read are those of the configuration, which a volume's own override
+	noPassword bool   // a password was given that is empty
+	server     string // of the share; "" where a record is read
+	legacy     bool   // SMB 1 is allowed
+	names      lookup // of users and groups; nil where a record is read, which has numbers only
+	configured bool   // the options being read are those of the configuration, which a volume's own override
 }
 
 func (d *draft) warn(format string, args ...any) {
@@ -37,10 +35,11 @@ func (d *draft) warn(format string, args ...any) {
 }
 
 // Plan completes and checks a request: which share, as whom, with which options. It asks neither the server nor the
-// network; it reads a credentials file of the host when o=credentials=/path names one.
+// network; it reads a credentials file of the host when o=credentials=/path names one, and asks the host for the numbers of users
+// and groups that o= names.
 func (b *Backend) Plan(ctx context.Context, request backend.Request) (backend.Plan, error) {
 	current := b.settings.Current()
-	d := &draft{request: request, plan: backend.Plan{
+	d := &draft{request: request, names: b.onHost(ctx), plan: backend.Plan{
 		Location: request.Location, Username: request.Username, Domain: request.Domain, Password: request.Password,
 	}}
 	fill(&d.plan.Location, current.Defaults.Mode)
@@ -48,6 +47,7 @@ func (b *Backend) Plan(ctx context.Context, request backend.Request) (backend.Pl
 	share, err := chooseShare(current, request)
 	problems = several.Append(problems, err...)
 	problems = several.Append(problems, d.place(share)...)
+	d.server, d.legacy = share.server, allowsSMB1(current, share)
 	problems = several.Append(problems, d.read(share)...)
 	d.plan.Location.MountOptions = slices.DeleteFunc(d.options, func(option string) bool { return option == "vers=" })
 	if problems.ErrorOrNil() == nil { // who logs in can be told only when everything was understood
@@ -142,84 +142,6 @@ func (d *draft) read(share chosen) []error {
 	}
 	d.configured = false
 	return append(problems, d.take(mountoption.Split(d.request.Options))...)
-}
-
-// login decides who logs in: the volume's own user or credentials, else those of the share, else SMB_CREDENTIALS.
-func (b *Backend) login(ctx context.Context, d *draft, share chosen, current *settings.Settings) []error {
-	given := d.given()
-	if len(given) > 1 {
-		return list(fmt.Errorf("%s contradict each other: each says who logs in; write one of them", strings.Join(given, " and ")))
-	}
-	switch {
-	case d.anonymous:
-		d.plan.Location.Credentials = ""
-		return nil
-	case d.file != "":
-		return list(b.readFile(ctx, d))
-	case d.plan.Username != "" || !d.plan.Password.IsZero():
-		return list(d.inline())
-	}
-	name := cmp.Or(d.named, d.plan.Location.Credentials, share.configuration.Credentials, current.Credentials)
-	if name == "" {
-		return list(errors.New("the share is given no user and password: give credentials=<name> (`docker homelab credentials set NAME --username USER`), set SMB_CREDENTIALS, or write o=guest for a share without login"))
-	}
-	d.plan.Location.Credentials = name
-	return list(credential.CheckName(name))
-}
-
-// given are the ways in which the volume itself says who logs in.
-func (d *draft) given() []string {
-	var ways []string
-	for _, way := range []struct {
-		set  bool
-		name string
-	}{
-		{d.request.Explicit["credentials"] && d.plan.Location.Credentials != d.named, "option credentials"},
-		{d.named != "" || d.file != "", "o=credentials"},
-		{d.plan.Username != "" || !d.plan.Password.IsZero(), "username and password"},
-		{d.anonymous, "guest"},
-	} {
-		if way.set {
-			ways = append(ways, way.name)
-		}
-	}
-	return ways
-}
-
-// inline checks a user that is written in the options.
-func (d *draft) inline() error {
-	found := credential.Credentials{Username: d.plan.Username, Domain: d.plan.Domain, Password: d.plan.Password}
-	switch {
-	case found.Password.IsZero():
-		return fmt.Errorf("username=%q has no password: add password=..., or write o=guest for a share without login", found.Username)
-	case found.Username == "":
-		return errors.New("a password is given without username")
-	}
-	d.warn(inlineWarning)
-	d.plan.Location.Credentials = ""
-	return found.Check()
-}
-
-// readFile reads the credentials file of o=, which the kernel would ignore.
-func (b *Backend) readFile(ctx context.Context, d *draft) error {
-	var found credential.Credentials
-	err := b.kernel.Do(ctx, "credentials file", func() (err error) {
-		found, err = credential.ReadFile(b.kernel.HostPath(d.file), d.file)
-		return err
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("o: option credentials=%q: there is no such file on this node", d.file)
-	}
-	if err != nil {
-		return fmt.Errorf("o: option credentials: %w", err)
-	}
-	d.plan.Username, d.plan.Password = found.Username, found.Password
-	if found.Domain != "" {
-		d.plan.Domain = found.Domain
-	}
-	d.plan.Location.Credentials = ""
-	d.warn("o: option credentials: the file %s was read now and is kept with the volume; later changes of it do not count", d.file)
-	return nil
 }
 
 func list(err error) []error {

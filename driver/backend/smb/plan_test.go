@@ -1,6 +1,7 @@
 package smb_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,7 +105,7 @@ func TestPlan(t *testing.T) {
 	}
 	assert.Assert(t, !strings.Contains(text.String(), "canary") && !strings.Contains(text.String(), "nary"))
 	golden.Assert(t, text.String(), "plan.golden")
-	assert.Equal(t, bench.kernel.Calls()-before, 3, "only the credentials files were looked at")
+	assert.Equal(t, bench.kernel.Calls()-before, 4, "only the credentials files and one user were looked at")
 }
 
 func planned(t *testing.T, bench *bench, request backend.Request) string {
@@ -154,4 +155,52 @@ func TestTheVolumesOptionsWin(t *testing.T) {
 	bench.settings.Shares[0].Options = []string{"verz=1"}
 	_, err = bench.backend.Plan(t.Context(), share("media", ""))
 	assert.ErrorContains(t, err, "the configuration's share media: o: option")
+}
+
+// SMB 1 is the business of the share's configuration, at Create and at every mount.
+func TestSMB1NeedsTheConfiguration(t *testing.T) {
+	bench := newBench(t)
+	old := device("//NAS/Old", "vers=1.0")
+	_, err := bench.backend.Plan(t.Context(), old)
+	assert.ErrorContains(t, err, `o: option vers="1.0" is refused: SMB 1 is insecure`)
+	bench.settings.Shares = []settings.Share{{Name: "old", Device: "//nas/old/tv", Options: []string{"vers=1.0"}}}
+	plan, err := bench.backend.Plan(t.Context(), old)
+	assert.NilError(t, err)
+	made := volume("v", "", plan.Location.MountOptions...)
+	made.Location.Device = plan.Location.Device
+	bench.kernel.SetAddresses("NAS", address(t))
+	_, err = bench.backend.Stage(t.Context(), made)
+	assert.NilError(t, err)
+	bench.settings.Shares = nil
+	made.Location.UID = 33 // another mount
+	_, err = bench.backend.Stage(t.Context(), made)
+	assert.ErrorContains(t, err, "which the configuration does not allow for this share")
+	assert.Equal(t, bench.mounts(), 1)
+}
+
+// What getent says wrongly, or not at all, is no number.
+func TestNamesOfUsers(t *testing.T) {
+	bench := newBench(t)
+	for output, want := range map[mounter.Output]string{
+		{Stdout: "media:x:1001:1001::/:/bin/sh\n"}: "",
+		{Code: 2}:                                "is not known to this host (`getent passwd media`)",
+		{Stdout: "media:x:-1:1001::/:/bin/sh\n"}: "is not known to this host",
+		{Stdout: "media:x:4294967295:1001::/:/bin/sh\n"}: "is not known to this host",
+		{Stdout: "garbage"}: "is not known to this host",
+	} {
+		bench.kernel.SetProgram("getent", func(context.Context, mounter.Command) (mounter.Output, error) { return output, nil })
+		plan, err := bench.backend.Plan(t.Context(), device("//nas/torrents", "uid=media"))
+		if want != "" {
+			assert.ErrorContains(t, err, want)
+			continue
+		}
+		assert.NilError(t, err)
+		assert.Equal(t, plan.Location.UID, uint32(1001))
+	}
+	before := bench.kernel.Calls()
+	for _, bad := range []string{"uid=-x", "uid=a b", "uid=root;x", "gid=" + strings.Repeat("x", 99)} {
+		_, err := bench.backend.Plan(t.Context(), device("//nas/torrents", bad))
+		assert.ErrorContains(t, err, "must be a number")
+	}
+	assert.Equal(t, bench.kernel.Calls(), before, "nothing is run for them")
 }

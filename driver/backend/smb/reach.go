@@ -1,6 +1,7 @@
 package smb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -45,14 +46,11 @@ func (b *Backend) reach(ctx context.Context, s share) (string, error) {
 }
 
 func (b *Backend) addresses(ctx context.Context, s share) ([]netip.Addr, error) {
-	if s.address != "" {
-		address, err := netip.ParseAddr(s.address)
-		return []netip.Addr{address}, err
-	}
-	addresses, err := b.kernel.Resolve(ctx, s.server)
+	host := cmp.Or(s.address, s.server)
+	addresses, err := b.kernel.Resolve(ctx, host)
 	if err != nil || len(addresses) == 0 {
-		return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": the name " + s.server +
-			" is not known to this host: check it with `getent ahosts " + s.server + "`, or write the server's address"}
+		return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": the name " + host +
+			" is not known to this host: check it with `getent ahosts " + host + "`, or write the server's address"}
 	}
 	return addresses, nil
 }

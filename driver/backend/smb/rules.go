@@ -12,17 +12,20 @@ import (
 
 // rule says what becomes of an option of o=. Options that need more than a rule (users, owners, dialects) are in taken.
 type rule struct {
-	names  string         // separated by blanks
-	value  *regexp.Regexp // nil: a flag without a value
-	hint   string         // what a value looks like
-	as     string         // the name that the kernel is given; empty: the same
-	drop   bool           // not for the kernel
-	warn   string
-	refuse string
+	names           string         // separated by blanks
+	value           *regexp.Regexp // nil: a flag without a value
+	hint            string         // what a value looks like
+	lowest, highest uint64         // of a number; highest 0 means no bound
+	as              string         // the name that the kernel is given; empty: the same
+	drop            bool           // not for the kernel
+	undo            bool           // takes one of our own defaults away, and the kernel has no word for that
+	warn            string
+	refuse          string
 }
 
 var (
 	number  = regexp.MustCompile(`^[0-9]{1,10}$`)
+	long    = regexp.MustCompile(`^[0-9]{1,19}$`)
 	seconds = regexp.MustCompile(`^[0-9]{1,7}$`)
 	text    = regexp.MustCompile(`^[^\x00-\x1f\x7f]{1,255}$`)
 )
@@ -32,31 +35,41 @@ var (
 //nolint:gochecknoglobals // a table
 var rules = []rule{
 	// for the kernel (fs/smb/client/fs_context.c), unchanged
-	{names: "mfsymlinks nomfsymlinks nodfs hard nosharesock serverino noserverino perm noperm dynperm mapposix nomapposix " +
-		"mapchars nomapchars nocase ignorecase sfu unix nounix linux nolinux posix noposix posixpaths noposixpaths " +
+	{names: "mfsymlinks nodfs hard nosharesock serverino noserverino perm noperm dynperm nodynperm mapposix nomapposix " +
+		"mapchars nomapchars nocase ignorecase sfu nosfu unix nounix linux nolinux posix noposix posixpaths noposixpaths " +
 		"nohandlecache handlecache resilienthandles persistenthandles nopersistenthandles noresilienthandles multichannel " +
-		"nomultichannel seal sign strictsync nostrictsync user_xattr nouser_xattr acl noacl cifsacl modefromsid idsfromsid " +
-		"forceuid noforceuid forcegid noforcegid setuids nosetuids locallease forcemandatorylock forcemand noblocksend " +
-		"noautotune tcpnodelay sparse nosparse rdma domainauto nodelete fsc brl"},
-	{names: "rsize wsize bsize rasize max_credits max_channels max_cached_dirs handletimeout esize snapshot", value: number, hint: "a number"},
-	{names: "actimeo acregmax acdirmax closetimeo echo_interval", value: seconds, hint: "seconds"},
+		"nomultichannel seal sign strictsync nostrictsync user_xattr nouser_xattr acl noacl cifsacl modefromsid modesid idsfromsid " +
+		"setuidfromacl forceuid noforceuid forcegid noforcegid setuids nosetuids locallease nolease forcemandatorylock forcemand noblocksend " +
+		"noautotune tcpnodelay notcpnodelay nosparse rdma domainauto nodelete fsc brl rwpidforward compress witness"},
+	{names: "rsize wsize bsize rasize max_cached_dirs handletimeout esize min_enc_offload retrans", value: number, highest: 1<<32 - 1, hint: "a number"},
+	{names: "max_credits", value: number, lowest: 20, highest: 60000, hint: "a number from 20 to 60000"},
+	{names: "max_channels", value: number, lowest: 1, highest: 16, hint: "a number from 1 to 16"},
+	{names: "actimeo acregmax acdirmax closetimeo", value: seconds, hint: "seconds"},
+	{names: "echo_interval", value: seconds, lowest: 1, highest: 600, hint: "seconds, 1 to 600"},
 	{names: "cache", value: regexp.MustCompile(`^(strict|loose|none|ro|singleclient)$`), hint: "strict, loose, none, ro or singleclient"},
-	{names: "port", value: regexp.MustCompile(`^[1-9][0-9]{0,4}$`), hint: "a port number"},
-	{names: "iocharset netbiosname netfsname nbtname servern srcaddr reparse symlink symlinkroot backupuid backupgid compress upcall_target cruid", value: text, hint: "a text"},
+	{names: "port", value: number, lowest: 1, highest: 65535, hint: "a port number, 1 to 65535"},
+	{names: "iocharset netbiosname netfsname nbtname servern srcaddr reparse symlink symlinkroot upcall_target", value: text, hint: "a text"},
+	{names: "nomfsymlinks dfs", undo: true},
 	// with a warning
 	{names: "soft", warn: "when the server is away, writes are lost without an error that the program sees; hard, the default, waits"},
-	{names: "nobrl nolock", as: "nobrl", warn: "nobody sees another one's file locks; a database on this share would be corrupted"},
+	{names: "nobrl nolock", as: "nobrl", warn: "nobody sees another one's file locks, which corrupts databases: a volume that holds one is refused"},
 	{names: "sync dirsync mand", drop: true, warn: "it is not applied: the kernel's SMB client has no such mode of a mount"},
 	{names: "noexec suid dev", drop: true, warn: "it is not applied: share mounts are nosuid and nodev, and programs may be run from them"},
+	{names: "ignore_signature signloosely", drop: true, warn: "it is not applied: a damaged or forged answer would be believed"},
 	// without a meaning here: the mount is ours, or the kernel ignores them
 	{names: "rw auto noauto defaults user nouser users nousers owner group exec nosuid nodev async relatime norelatime " +
-		"atime noatime diratime nodiratime strictatime lazytime _netdev nofail nointr intr nomand cifs dfs noperms ff loud silent", drop: true},
+		"atime noatime diratime nodiratime strictatime lazytime _netdev nofail nobootwait nointr intr nomand cifs noperms ff loud silent " +
+		"sloppy sparse nofsc sharesock lease", drop: true},
+	{names: "timeo retry", value: text, hint: "a text", drop: true, warn: "it is not applied: it is an option of NFS"},
 	// refused
 	{names: "bind rbind move remount private shared slave rprivate rshared rslave", refuse: "it is for directories, not for a share; leave it out"},
 	{names: "multiuser", refuse: "containers have no SMB logins of their own; leave it out"},
 	{names: "ntlm ntlmi lanman", refuse: "this login is insecure and was removed from the kernel; leave it out"},
+	{names: "noac", refuse: "the kernel's SMB client does not know it; write actimeo=0"},
+	{names: "rootfs", refuse: "it is for a machine that boots from a share; leave it out"},
 	{names: "prefixpath", value: text, hint: "a text", refuse: "write the directory into device=//server/share/directory"},
 	{names: "unc source", value: text, hint: "a text", refuse: "write device=//server/share"},
+	{names: "nfsvers", value: text, hint: "a text", refuse: "it is an option of NFS; the dialect of SMB is vers="},
 	{names: "fsname", value: text, hint: "a text", drop: true},
 }
 
@@ -109,11 +122,21 @@ func slot(option string) string {
 
 // keep adds an option for the kernel in place of an earlier one of its slot.
 func keep(options []string, option string) []string {
-	options = slices.DeleteFunc(options, func(earlier string) bool { return slot(earlier) == slot(option) })
-	return append(options, option)
+	return append(without(options, option), option)
 }
 
-func inRange(text string, highest uint64) bool {
+// without takes the options away that have a slot in common with some names.
+func without(options []string, names ...string) []string {
+	return slices.DeleteFunc(options, func(option string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return slot(option) == slot(name) })
+	})
+}
+
+// within says whether a number is in the rule's bounds.
+func (r rule) within(text string) bool {
+	if r.highest == 0 {
+		return true
+	}
 	value, err := strconv.ParseUint(text, 10, 64)
-	return err == nil && value <= highest
+	return err == nil && r.lowest <= value && value <= r.highest
 }

@@ -16,10 +16,12 @@ import (
 )
 
 // defaults are the options of a share mount that a volume may override (FACTS 4): nodfs and port keep the kernel from
-// asking other servers and port 139, echo_interval finds a lost server within 36 s, hard loses no writes.
+// asking other servers and port 139, echo_interval finds a lost server within 36 s, hard loses no writes. What a file is like is asked
+// again after 10 s (acregmax), what is in a folder after 1 s (acdirmax): new files are seen at once, and a library is not asked
+// for file by file.
 //
 //nolint:gochecknoglobals // a constant table
-var defaults = []string{"port=445", "nodfs", "echo_interval=10", "mfsymlinks", "hard"}
+var defaults = []string{"port=445", "nodfs", "echo_interval=10", "mfsymlinks", "hard", "acregmax=10", "acdirmax=1"}
 
 // dialects are tried in this order when the volume names none.
 //
@@ -47,7 +49,7 @@ func newShare(root string, location backend.Location) (share, error) {
 	if err == nil && (parsed.subdir != "" || !directory.IsClean(location.Subdir)) {
 		err = fmt.Errorf("subdir=%q is no clean relative directory", location.Subdir)
 	}
-	d := &draft{}
+	d := &draft{legacy: true} // it was allowed when the volume was made
 	for _, option := range location.MountOptions {
 		if problems := d.take(mountoption.Split(option)); err == nil && len(problems) > 0 {
 			err = problems[0]
@@ -79,8 +81,13 @@ func (s *share) choose(options []string) {
 			continue
 		case "port":
 			s.port = value
+		case "actimeo": // the kernel ignores it beside the other two
+			s.options = without(s.options, "acregmax", "acdirmax")
 		}
 		s.options = keep(s.options, option)
+		if ruleOf[name].undo {
+			s.options = without(s.options, name)
+		}
 	}
 }
 

@@ -24,7 +24,11 @@ func parseSource(what, text string) (source, error) {
 	bad := func(why string, args ...any) (source, error) {
 		return source{}, fmt.Errorf("%s=%q: %w", what, text, fmt.Errorf(why, args...))
 	}
-	path := strings.ReplaceAll(strings.TrimSpace(text), `\`, "/")
+	path := strings.TrimSpace(text)
+	if strings.HasPrefix(path, "//") { // a blank as in /etc/fstab; in a name with backslashes it would be a folder
+		path = strings.ReplaceAll(path, `\040`, " ")
+	}
+	path = strings.ReplaceAll(path, `\`, "/")
 	switch {
 	case strings.Contains(path, "${"):
 		return bad("a variable was not replaced")

@@ -254,7 +254,8 @@ func TestHostileRecordIsRefused(t *testing.T) {
 		func(l *backend.Location) { l.Device = "//nas/../etc" },
 		func(l *backend.Location) { l.Subdir = "../x" },
 		func(l *backend.Location) { l.MountOptions = []string{"unc=//evil/x"} },
-		func(l *backend.Location) { l.MountOptions = []string{"vers=1.0"} },
+		func(l *backend.Location) { l.MountOptions = []string{"vers=4"} },
+		func(l *backend.Location) { l.MountOptions = []string{"backupuid=media"} },
 	} {
 		hostile := volume("v", "")
 		change(&hostile.Location)

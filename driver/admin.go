@@ -251,7 +251,8 @@ func (d *Driver) problems() []string {
 	for _, problem := range d.uses.Trouble() {
 		texts = append(texts, problem.Text)
 	}
-	texts = append(texts, d.lost.all()...)
+	texts = append(texts, d.strays.all("pool")...)
+	texts = append(texts, d.lost.all("volume")...)
 	for _, name := range d.failures.waiting() {
 		if text, ok := d.failures.of(name); ok {
 			texts = append(texts, text)

@@ -7,23 +7,23 @@ import (
 	"sync"
 )
 
-// complaints are sentences about volumes in use.
+// complaints are sentences about volumes in use, or about pools.
 type complaints struct {
-	mu    sync.Mutex // guards texts; held for map operations only
-	texts map[string]string
+	mu    sync.Mutex        // guards texts; held for map operations only
+	texts map[string]string // by name
 }
 
-// set changes a volume's sentence, "" when there is nothing to say, and tells whether it is another one.
-func (c *complaints) set(volume, text string) (changed bool) {
+// set changes a sentence, "" when there is nothing to say, and tells whether it is another one.
+func (c *complaints) set(name, text string) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.texts[volume] == text {
+	if c.texts[name] == text {
 		return false
 	}
 	if c.texts == nil {
 		c.texts = map[string]string{}
 	}
-	c.texts[volume] = text
+	c.texts[name] = text
 	return true
 }
 
@@ -40,14 +40,14 @@ func (c *complaints) of(volume string) string {
 	return c.texts[volume]
 }
 
-// all lists the sentences, by volume.
-func (c *complaints) all() []string {
+// all lists the sentences by name, with what is named.
+func (c *complaints) all(what string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var texts []string
-	for _, volume := range slices.Sorted(maps.Keys(c.texts)) {
-		if text := c.texts[volume]; text != "" {
-			texts = append(texts, fmt.Sprintf("volume %q: %s", volume, text))
+	for _, name := range slices.Sorted(maps.Keys(c.texts)) {
+		if text := c.texts[name]; text != "" {
+			texts = append(texts, fmt.Sprintf("%s %q: %s", what, name, text))
 		}
 	}
 	return texts

@@ -98,6 +98,7 @@ type Driver struct {
 	failures failures
 	owed     owed
 	lost     complaints // volumes in use whose hold is not what it should be
+	strays   complaints // pools that have a catalog of other nodes
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches rounds
 	// unfinished are the volumes with a recorded intent that is not carried out yet.

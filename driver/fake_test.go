@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -118,6 +119,9 @@ func fixed(now *settings.Settings) *current {
 
 func (c *current) Current() *settings.Settings { return c.now.Load() }
 
+// besideName and besidePath are a second pool, with nothing of the driver's on it.
+const besideName, besidePath = "app-data", "/mnt/app-data"
+
 // pool is a backend with plain folders on the fake kernel's pool.
 type pool struct {
 	upkeep
@@ -208,7 +212,10 @@ func (p *pool) proven() *backend.Pool {
 	return &backend.Pool{Name: "media-apps", UUID: poolUUID, Path: poolPath, Private: filepath.Join(p.kernel.HostPath(poolPath), backend.PrivateFolder)}
 }
 
-func (p *pool) Prove(context.Context, string) (backend.Pool, error) {
+func (p *pool) Prove(_ context.Context, name string) (backend.Pool, error) {
+	if name == besideName {
+		return backend.Pool{Name: name, UUID: strings.Repeat("B", 32), Path: besidePath, Private: filepath.Join(p.kernel.HostPath(besidePath), backend.PrivateFolder)}, nil
+	}
 	if p.away.Load() || p.refuses(true) {
 		return backend.Pool{}, errAway
 	}

@@ -104,6 +104,7 @@ func (d *Driver) resume(ctx context.Context, name string) error {
 	if err == nil {
 		d.audit(limited, pool)
 		d.resumePool(limited, pool)
+		d.stray(limited, pool)
 	}
 	return err
 }

@@ -23,6 +23,9 @@ const (
 // errUnused says that a pool is what was asked for, but has no marker yet.
 var errUnused = errors.New("the pool has no marker")
 
+// errOtherPool says that a volume was made on another file system than the one that is the pool now.
+var errOtherPool = errors.New("the volume was made on another pool")
+
 // marker is the file that says that a pool is ours, and which one it is.
 type marker struct {
 	Version int       `json:"version"`
@@ -50,7 +53,7 @@ func (b *Backend) proveMarker(ctx context.Context, found *proven, want wanted) e
 			found.Path, backend.PrivateFolder, backend.MarkerFile, read.UUID, found.uuid)
 	}
 	if want.uuid != "" && want.uuid != read.UUID {
-		return fail(found.Pool, "the pool at %s has the UUID %s, but the volume was created on %s; bring the right one back, or remove the volume and create it again", found.Path, read.UUID, want.uuid)
+		return otherPool(found.Pool, "the pool at %s has the UUID %s, but the volume was created on %s; bring the right one back, or remove the volume and create it again", found.Path, read.UUID, want.uuid)
 	}
 	found.root = root
 	return nil

@@ -128,7 +128,7 @@ func (b *Backend) proveFilesystem(ctx context.Context, found *proven, mount moun
 		return fail(pool, "the file system at %s has the UUID %s, but %s is configured; mount the right one, or correct POOL_DEVICE", pool.Path, facts.UUID, configured)
 	}
 	if want.uuid != "" && want.uuid != facts.UUID {
-		return fail(pool, "the file system at %s has the UUID %s, but the volume was created on %s; mount the right one, or remove the volume and create it again", pool.Path, facts.UUID, want.uuid)
+		return otherPool(pool, "the file system at %s has the UUID %s, but the volume was created on %s; mount the right one, or remove the volume and create it again", pool.Path, facts.UUID, want.uuid)
 	}
 	if facts.ReadOnly || mount.ReadOnly {
 		return fail(pool, "the file system at %s is read-only, as OCFS2 makes itself after an error (`dmesg` tells it); on this node, `docker homelab drain %s --stop` stops the containers that use it, checks it and mounts it again",
@@ -182,6 +182,11 @@ func hung(pool settings.Pool, cluster mounter.Cluster) error {
 // fail is a sentence about a pool; what it names must be repaired, after which the pool is well by itself.
 func fail(pool settings.Pool, format string, args ...any) error {
 	return &backend.Failure{Away: true, Text: fmt.Sprintf("pool %s: ", pool.Name) + fmt.Sprintf(format, args...)}
+}
+
+// otherPool is fail for a pool that is well and is not the one that a volume was made on.
+func otherPool(pool settings.Pool, format string, args ...any) error {
+	return &backend.Failure{Away: true, Err: errOtherPool, Text: fmt.Sprintf("pool %s: ", pool.Name) + fmt.Sprintf(format, args...)}
 }
 
 // slow says that a pool does not answer; other errors are passed with the pool's name.

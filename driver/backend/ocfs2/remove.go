@@ -2,6 +2,7 @@ package ocfs2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -14,12 +15,17 @@ import (
 )
 
 // Remove moves the directory that the volume made to the pool's trash. One that it adopted stays. The mark goes last: until
-// then the removal can be repeated.
+// then the removal can be repeated. A pool that was formatted again, or is another one, has nothing of the volume: where its data
+// is, if it is anywhere, it stays.
 func (b *Backend) Remove(ctx context.Context, volume backend.Volume) error {
 	if volume.Location.Whole {
 		return nil
 	}
 	pool, err := b.open(ctx, volume, wanted{raise: true})
+	if errors.Is(err, errOtherPool) {
+		b.log.WithField("volume", volume.Name).WithError(err).Warn("a volume was removed, and nothing of its data was touched")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

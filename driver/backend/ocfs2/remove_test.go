@@ -9,6 +9,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
@@ -52,6 +53,28 @@ func TestTrash(t *testing.T) {
 	assert.Equal(t, len(entries), 0)
 	_, err = b.backend.TrashEmpty(t.Context(), "media-apps", "../catalog", b.now)
 	assert.ErrorContains(t, err, "is no entry of the trash")
+}
+
+// A volume of a pool that was formatted again can be removed, as its refusal says; a directory of its name there is not its own.
+func TestRemoveWhereThePoolIsAnotherOne(t *testing.T) {
+	b := mountedBench(t)
+	v := create(t, b, volume("radarr", "radarr"))
+	b.kernel.UnmountHost(poolPath)
+	b.settings.Pools[0].Device = "LABEL=media-apps"
+	formatted := disk()
+	formatted.UUID = other
+	b.kernel.MountHost(poolPath, formatted)
+	b.kernel.SetCluster(other, mounter.Cluster{Region: true})
+	_, err := b.backend.Prepare(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	assert.NilError(t, os.Mkdir(b.path("radarr"), 0o700))
+	assert.NilError(t, os.WriteFile(b.path("radarr/db"), []byte("rows"), 0o600))
+	_, err = b.backend.Stage(t.Context(), v)
+	assert.ErrorContains(t, err, "remove the volume and create it again")
+	assert.NilError(t, b.backend.Remove(t.Context(), v))
+	text, err := os.ReadFile(b.path("radarr/db"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "rows")
 }
 
 func TestTrashRestoreOverwritesNothing(t *testing.T) {

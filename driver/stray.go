@@ -1,0 +1,62 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+)
+
+// straysNamed is how many volumes of another catalog a sentence names.
+const straysNamed = 5
+
+// stray looks at a pool that does not have this node's catalog for records that this node does not know: another node keeps the
+// cluster's records there, and each of the two would make volumes that the other one never sees (DESIGN D7).
+func (d *Driver) stray(ctx context.Context, pool backend.Pool) {
+	configured, ok := d.options.Settings.Current().CatalogPool()
+	if !ok || configured.Name == pool.Name || pool.Standalone || !d.records.cluster.State().Attached {
+		d.strays.set(pool.Name, "")
+		return
+	}
+	folder := path.Join(pool.Private, backend.CatalogFolder)
+	var found []catalog.Record
+	err := d.options.Mounter.Do(ctx, "catalog beside ours on "+pool.UUID, func() (err error) {
+		found, err = catalog.Elsewhere(folder, d.options.Durable...)
+		return err
+	})
+	if err != nil {
+		d.log.WithError(err).WithField("pool", pool.Name).Debug("whether the pool has another catalog is unknown")
+		return
+	}
+	found = slices.DeleteFunc(found, d.knows)
+	if len(found) == 0 {
+		d.strays.set(pool.Name, "")
+		return
+	}
+	text := fmt.Sprintf("it has the records of volumes that this node does not know (%s), and this node keeps its records on pool %s: "+
+		"nodes disagree about the catalog pool. Write catalog: true at the same pool on every node (config.yaml), and then, on each node "+
+		"that had it wrong, \"docker homelab catalog restore\", which writes the records that it knows into the right catalog. If those "+
+		"volumes are gone for good, remove %s/%s/%s", someNames(found), configured.Name, pool.Path, backend.PrivateFolder, backend.CatalogFolder)
+	if d.strays.set(pool.Name, text) {
+		d.log.WithField("pool", pool.Name).WithField("reason", text).Error("nodes disagree about the catalog pool")
+	}
+}
+
+// knows says whether a record is one of this node's catalogs, or was removed from one.
+func (d *Driver) knows(record catalog.Record) bool {
+	_, known := d.records.byID(record.ID)
+	_, removed := d.records.cluster.Removed(record.ID)
+	return known || removed || !visible(record)
+}
+
+func someNames(records []catalog.Record) string {
+	names := namesOf(records)
+	if len(names) > straysNamed {
+		names = append(names[:straysNamed], fmt.Sprintf("%d more", len(names)-straysNamed))
+	}
+	return strings.Join(names, ", ")
+}

@@ -101,6 +101,8 @@ type Driver struct {
 	strays   complaints // pools that have a catalog of other nodes
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches rounds
+	// recalled says that the engine was asked for the containers that an earlier process could not give their volumes.
+	recalled atomic.Bool
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
 	// audited are the pools whose holds were looked through since the start, by UUID.
@@ -121,6 +123,7 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 		d.options.Linger = afterBrief
 	}
 	d.started = d.now()
+	d.heals.longest = healLongest
 	for _, kind := range options.Backends {
 		if _, twice := d.backends[kind.Kind()]; twice {
 			return nil, fmt.Errorf("two backends for %s storage", kind.Kind())
@@ -179,7 +182,7 @@ func (d *Driver) explain(name string, err *error) {
 	if *err == nil {
 		return
 	}
-	*err = fmt.Errorf("volume %q: %w", name, *err)
+	*err = fmt.Errorf("%s%w", mark(name), *err)
 	if d.options.Trouble == nil {
 		return
 	}

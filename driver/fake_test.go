@@ -246,7 +246,10 @@ func (p *pool) TrashRestore(context.Context, string, backend.Volume) error { ret
 func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, error) { return 0, nil }
 
 // share is a backend that plans shares, and finds them when they answer.
-type share struct{ refuses, answers atomic.Bool }
+type share struct {
+	refuses, answers atomic.Bool
+	base             atomic.Pointer[mounter.Place] // where it is mounted, when that matters
+}
 
 func (s *share) Kind() string { return backend.CIFS }
 
@@ -264,6 +267,9 @@ func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backen
 }
 
 func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
+	if base := s.base.Load(); base != nil {
+		return backend.Staged{Base: *base, Replaces: true}, nil
+	}
 	if s.answers.Load() {
 		return backend.Staged{}, nil
 	}

@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,28 @@ func TestHungPoolDelaysNoOtherHealing(t *testing.T) {
 		b.engines.mu.Lock()
 		defer b.engines.mu.Unlock()
 		if len(b.engines.started) == 1 && strings.Contains(b.engines.started[0], `volume "torrents"`) {
+			return poll.Success()
+		}
+		return poll.Continue("started: %q", b.engines.started)
+	})
+}
+
+// What an earlier process could not mount is learned from the engine's texts.
+func TestLateStarterAfterARestart(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.pool.away.Store(true)
+	_, err := b.driver.Mount(t.Context(), "vol", "a", engine())
+	assert.ErrorIs(t, err, backend.ErrUnavailable)
+	b.engines.failed = []string{"error while mounting volume '': VolumeDriver.Mount: " + err.Error(), `volume "gone": it was removed`, "out of memory"}
+	b.start(t)
+	b.pool.away.Store(false)
+	stop := b.run(t)
+	defer stop()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		b.engines.mu.Lock()
+		defer b.engines.mu.Unlock()
+		if slices.ContainsFunc(b.engines.started, func(text string) bool { return strings.Contains(text, `volume "vol"`) }) {
 			return poll.Success()
 		}
 		return poll.Continue("started: %q", b.engines.started)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"syscall"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -99,9 +100,18 @@ func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged)
 		}
 		return d.options.Mounter.MountTmpfs(ctx, spec)
 	}
-	return d.options.Mounter.Bind(ctx, mounter.Bind{
+	bind := mounter.Bind{
 		Base: staged.Base, Subdir: staged.Subdir, Target: d.target(name), ReadOnly: staged.ReadOnly, Mask: staged.Mask,
-	})
+	}
+	err := d.options.Mounter.Bind(ctx, bind)
+	if !staged.Replaces || !errors.Is(err, syscall.EEXIST) {
+		return err
+	}
+	d.log.WithField("volume", name).Info("the storage of a volume in use was replaced; new containers get the new one")
+	if err := d.options.Mounter.Unmount(ctx, bind.Target); err != nil {
+		return err
+	}
+	return d.options.Mounter.Bind(ctx, bind)
 }
 
 func (d *Driver) isMounted(ctx context.Context, name string) (bool, error) {

@@ -17,10 +17,16 @@ const turnLimit = 25 * time.Second
 // rounds is one kind of background work, which comes again and again: the volumes of one storage have their turns one after
 // another, all storages at the same time. The work bounds each turn. A storage that hangs is late for its own next round and for nobody else's.
 type rounds struct {
-	mu    sync.Mutex        // guards what follows; held for map operations only
-	busy  map[string]bool   // by storage: its last round is not over
-	after map[string]string // by storage: the name with which it did not answer
-	group sync.WaitGroup
+	// longest, when set, is the end of a back-off: a storage that does not answer is left alone for healEvery, then twice as long,
+	// and so on.
+	longest time.Duration
+
+	mu      sync.Mutex               // guards what follows; held for map operations only
+	busy    map[string]bool          // by storage: its last round is not over
+	after   map[string]string        // by storage: the name with which it did not answer
+	pauses  map[string]time.Duration // by storage: how long it is left alone
+	resumes map[string]time.Time     // by storage: when that ends
+	group   sync.WaitGroup
 }
 
 // begin starts a round for every storage that is not still in its last one, and waits for none. A storage that does not answer
@@ -39,11 +45,12 @@ func (r *rounds) begin(ctx context.Context, work func(ctx context.Context, name 
 func (r *rounds) enter(storage string) (after string, free bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.busy[storage] {
+	if r.busy[storage] || time.Now().Before(r.resumes[storage]) {
 		return "", false
 	}
 	if r.busy == nil {
 		r.busy, r.after = map[string]bool{}, map[string]string{}
+		r.pauses, r.resumes = map[string]time.Duration{}, map[string]time.Time{}
 	}
 	r.busy[storage] = true
 	return r.after[storage], true
@@ -54,8 +61,15 @@ func (r *rounds) leave(storage, away string) {
 	defer r.mu.Unlock()
 	delete(r.busy, storage)
 	delete(r.after, storage)
-	if away != "" {
-		r.after[storage] = away
+	if away == "" {
+		delete(r.pauses, storage)
+		delete(r.resumes, storage)
+		return
+	}
+	r.after[storage] = away
+	if r.longest > 0 {
+		r.pauses[storage] = min(max(2*r.pauses[storage], healEvery), r.longest)
+		r.resumes[storage] = time.Now().Add(r.pauses[storage])
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -83,4 +85,25 @@ func TestStorageIsThePoolOrTheServer(t *testing.T) {
 	share := backend.Location{Kind: backend.CIFS, Device: "//nas/torrents"}
 	assert.Equal(t, storageOf(share), storageOf(backend.Location{Kind: backend.CIFS, Device: "//NAS/usenet"}))
 	assert.Assert(t, storageOf(share) != storageOf(backend.Location{Kind: backend.CIFS, Device: "//nas2/torrents"}))
+}
+
+// A storage that stays away is asked less and less often; one that is back is asked as before.
+func TestBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &turns{away: map[string]bool{"a": true}}
+		r := rounds{longest: 24 * time.Second}
+		asked := func(during time.Duration) int {
+			for end := time.Now().Add(during); time.Now().Before(end); <-time.After(time.Second) {
+				r.begin(t.Context(), w.work, map[string][]string{"server": {"a"}})
+				synctest.Wait()
+			}
+			return strings.Count(w.taken(), "a")
+		}
+		assert.Equal(t, asked(46*time.Second), 5, "at 0, 3, 9, 21 and 45 s")
+		assert.Equal(t, asked(4*time.Minute), 10)
+		w.mu.Lock()
+		w.away["a"] = false
+		w.mu.Unlock()
+		assert.Assert(t, asked(time.Minute) >= 35)
+	})
 }

@@ -12,6 +12,7 @@ import (
 const (
 	catalogEvery = 700 * time.Millisecond // a change on another node is seen within a second
 	healEvery    = 3 * time.Second
+	healLongest  = 24 * time.Second // of a storage that stays away: its containers start within half a minute after it is back
 	sweepEvery   = 30 * time.Second
 	retainEvery  = time.Hour
 )

@@ -57,7 +57,7 @@ func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, log *
 	shares := smb.New(smb.Options{
 		Mounter: made.mounter, Settings: made.watcher, Credentials: secrets,
 		// In the plugin's own namespace, and not below the mount root, whose mounts the engine sees.
-		ShareRoot: path.Join(options.RunDir, "shares"), Log: log,
+		ShareRoot: path.Join(options.RunDir, "shares"), Memory: made.mounter.HostPath(path.Join(options.StateDir, "shares")), Log: log,
 	})
 	return driver.New(ctx, driver.Options{
 		Mounter: made.mounter, Settings: made.watcher, Trouble: made.watcher.Errors,

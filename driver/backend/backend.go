@@ -106,6 +106,9 @@ type Staged struct {
 	Tmpfs *mounter.Tmpfs
 	// Pool is set for OCFS2 volumes.
 	Pool *Pool
+	// Replaces says that storage may have taken another one's place: what an earlier Mount bound at the target is taken away when it
+	// is not this. Containers keep what they have.
+	Replaces bool
 }
 
 // Backend is one kind of storage. Its methods are called for one volume at a time, for different volumes at once, and

@@ -3,6 +3,7 @@ package mountertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,7 +140,8 @@ func beneath(base, subdir string) (string, error) {
 	return directory, nil
 }
 
-// MountShare mounts a cifs file system; two mounts of one source show the same files. Faults stand for what a server or
+// MountShare mounts a cifs file system; two mounts of one source show the same files, and are one file system unless one of them has
+// the option nosharesock. Faults stand for what a server or
 // the kernel refuses.
 func (k *Kernel) MountShare(ctx context.Context, share mounter.Share) error {
 	action := Action{Op: OpMountShare, Side: mounter.Plugin, Source: share.Source, Target: share.Target, Share: &share}
@@ -147,9 +149,30 @@ func (k *Kernel) MountShare(ctx context.Context, share mounter.Share) error {
 		if k.topmost(mounter.Plugin, share.Target) >= 0 {
 			return unix.EEXIST
 		}
-		on := k.open(FileSystem{Type: "cifs", Source: share.Source})
+		on := k.open(FileSystem{Type: "cifs", Source: share.Source, SuperOptions: superOptions(share)})
+		if slices.ContainsFunc(share.Options, func(option mounter.Option) bool { return option.Name == "nosharesock" }) {
+			on = k.apart(on)
+		}
 		return k.add(mounter.Plugin, share.Target, on, on.directory, "/", false, nil)
 	}, func() { k.undo(true, share.Target) })
+}
+
+// apart is another file system with the same files.
+func (k *Kernel) apart(on *contents) *contents {
+	other := *on
+	k.lastMinor++
+	other.device = fmt.Sprintf("0:%d", 40+k.lastMinor)
+	return &other
+}
+
+// superOptions are the kernel's words for a share's options, as far as anybody reads them: where the server is.
+func superOptions(share mounter.Share) string {
+	for _, option := range share.Options {
+		if option.Name == "ip" {
+			return "rw,addr=" + option.Value
+		}
+	}
+	return "rw"
 }
 
 // ShareFiles is the folder with the files of an SMB share, mounted or not.

@@ -56,7 +56,7 @@ func (o *operator) Health(context.Context) driver.Health {
 			{"pool": "app-data", "path": "/mnt/iscsi/app-data", "healthy": false, "checked": "2026-01-02T03:04:05Z", "problem": "not mounted"},
 			{"pool": "new", "path": "/mnt/new"},
 		},
-		Shares: []map[string]any{{"share": "//nas/usenet", "checked": "2026-01-02T03:04:05Z"}, {"share": "//nas/torrents", "checked": "2026-01-02T03:04:05Z", "problem": "wrong password"}},
+		Shares: []map[string]any{{"share": "//nas/usenet", "checked": "2026-01-02T03:04:05Z"}, {"share": "//nas/torrents", "checked": "2026-01-02T03:04:05Z", "since": "2026-01-02T03:00:00Z", "next_check": "2026-01-02T03:04:35Z", "problem": "wrong password"}},
 	}
 }
 

@@ -29,7 +29,7 @@ func (s *session) poolCommand() *cobra.Command {
 
 func (s *session) shareCommand() *cobra.Command {
 	return group("share", "Show the SMB shares", &cobra.Command{
-		Use: "ls", Short: "List the shares that were used on this node since the plugin started", Args: noArguments,
+		Use: "ls", Short: "List the shares that this node uses, and how they are", Args: noArguments,
 		RunE: s.withHealth(func(health driver.Health) error {
 			return s.print(present(health.Shares), func(p *page) { writeShares(p, health) })
 		}),
@@ -92,9 +92,9 @@ func writeShares(p *page, health driver.Health) {
 	})
 	var rows [][]string
 	for _, share := range sorted {
-		rows = append(rows, []string{text(share, "share"), state(share), text(share, "checked")})
+		rows = append(rows, []string{text(share, "share"), state(share), text(share, "since"), text(share, "checked"), text(share, "next_check")})
 	}
-	p.table("No shares were used yet.", "SHARE STATE CHECKED", rows)
+	p.table("No shares were used yet.", "SHARE STATE SINCE CHECKED NEXT-CHECK", rows)
 	remarks(p, "share", sorted)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/smb"
@@ -28,6 +29,8 @@ type bench struct {
 	backend  *smb.Backend
 	settings *settings.Settings
 	root     string
+	memory   string
+	store    *credential.Store
 
 	mu    sync.Mutex
 	dials []string
@@ -41,7 +44,7 @@ func (b *bench) Current() *settings.Settings { return b.settings }
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	kernel := mountertest.New(t)
-	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), clock: time.Now()}
+	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), memory: filepath.Join(kernel.Temp(), "memory"), clock: time.Now()}
 	b.dial = func(context.Context, string) error { return nil }
 	b.settings = &settings.Settings{
 		Defaults: settings.Initial(), Server: "nas", Credentials: "nas",
@@ -53,6 +56,7 @@ func newBench(t *testing.T) *bench {
 		login := credential.Credentials{Username: "bob", Domain: "HOME", Password: mounter.NewSecret("canary")}
 		assert.NilError(t, store.Set(t.Context(), name, login))
 	}
+	b.store = store
 	b.backend = b.restart(store)
 	return b
 }
@@ -62,7 +66,7 @@ func (b *bench) restart(store smb.Credentials) *smb.Backend {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return smb.New(smb.Options{
-		Mounter: b.kernel, Settings: b, Credentials: store, ShareRoot: b.root, Log: logrus.NewEntry(log),
+		Mounter: b.kernel, Settings: b, Credentials: store, ShareRoot: b.root, Memory: b.memory, Log: logrus.NewEntry(log),
 		Now: func() time.Time { b.mu.Lock(); defer b.mu.Unlock(); return b.clock },
 		Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
 			b.mu.Lock()
@@ -84,6 +88,34 @@ func (b *bench) pass(d time.Duration) {
 	defer b.mu.Unlock()
 	b.clock = b.clock.Add(d)
 }
+
+// longest is more than the longest pause of the background.
+const longest = smb.LongestPause + time.Second
+
+// run runs the background until the returned function is called.
+func (b *bench) run(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.backend.Run(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// until waits for what the background does.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if done() {
+			return poll.Success()
+		}
+		return poll.Continue("not yet")
+	}, poll.WithTimeout(20*time.Second), poll.WithDelay(10*time.Millisecond))
+}
+
+func (b *bench) key(volume backend.Volume) string { return b.backend.Key(volume.Location) }
 
 func volume(name, subdir string, options ...string) backend.Volume {
 	return backend.Volume{ID: "0123456789abcdef0123456789abcdef", Name: name, Location: backend.Location{

@@ -19,9 +19,21 @@
 //
 // # Time
 //
-// The name is resolved by the host and port 445 is probed first (2 s, all addresses at once), because the kernel takes 5 to
-// 20 s to give up. One mount is in flight per key and per server; it goes on when its callers have given up, and a late
-// success is used by the next one. While it hangs, further calls are answered at once.
+// The name is resolved by the host (5.5 s) and port 445 is probed first (2 s, all addresses at once), because the kernel takes 5
+// to 20 s to give up. One mount is in flight per key and per server; it goes on when its callers have given up, and a late
+// success is used by the next one. While it hangs, further calls are answered at once. A share that is mounted and does not
+// answer for a second has its server asked the same way, so that the answer says what is wrong.
+//
+// # Healing
+//
+// Which shares are mounted is kept in Options.Memory, without secrets. At start [Backend.Run] mounts them again before anybody
+// asks, the servers at the same time. Then it looks at every share: at one that is well each 30 s; at one whose server is away
+// with a back-off from 2 to 30 s; never at one that was refused, for servers lock out who logs in wrongly again and again.
+// Status and Report show what it saw.
+//
+// A mount that is stale although its server is there - the share was made anew, the session is gone, the NAS has another address -
+// is replaced: a second mount, on a connection of its own, at <share root>/<key>.2. New Mounts get that one; binds of the
+// old one stay as they are, and it goes with the last of them.
 //
 // Create makes the sub-directory; Stage never does. Remove leaves a share as it is.
 package smb

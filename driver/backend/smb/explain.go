@@ -41,6 +41,7 @@ var sentences = []sentence{
 	{syscall.EKEYEXPIRED, false, "the password of {login} expired: change it on the server. {repair}"},
 	{syscall.EKEYREVOKED, false, "the account of {login} is locked or disabled: enable it on the server"},
 	{syscall.EKEYREJECTED, false, "the server refused the key of {login}. {repair}"},
+	{syscall.ESTALE, true, "the server {server} does not know the share {name} any more as it was mounted: it made the share anew, and mounting it again has not helped yet; look into the server's log"},
 	{syscall.ENODEV, false, "this node's kernel has no SMB client: install the module cifs (`modprobe cifs`)"},
 }
 
@@ -71,20 +72,45 @@ func (b *Backend) explainStuck(s share, since time.Time) error {
 		s.device, s.server, since.UTC().Format(time.RFC3339))}
 }
 
-// explainDirectory says what is wrong with the sub-directory.
-func (b *Backend) explainDirectory(s share, volume backend.Volume, err error) error {
+// insideError is a failure inside of a share that is mounted.
+type insideError struct{ err error }
+
+func (e *insideError) Error() string { return e.err.Error() }
+
+func (e *insideError) Unwrap() error { return e.err }
+
+func inside(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &insideError{err}
+}
+
+// told explains what a visit came to; a share that could not be mounted was explained before.
+func (b *Backend) told(s share, err error) error {
+	if _, ok := errors.AsType[*insideError](err); !ok {
+		return err
+	}
+	return b.explain(s, err)
+}
+
+// explainDirectory says what is wrong for a volume, and whether that is its sub-directory alone.
+func (b *Backend) explainDirectory(s share, volume backend.Volume, err error) (explained error, alone bool) {
 	full := s.device + "/" + volume.Location.Subdir
+	if _, ok := errors.AsType[*insideError](err); !ok || errors.Is(err, errStale) {
+		return b.told(s, err), false
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &backend.Failure{Err: err, Text: fmt.Sprintf(
 			"the directory %s of volume %s does not exist any more: make it on the server, or remove the volume (docker volume rm %s) and create it again",
-			full, volume.Name, volume.Name)}
+			full, volume.Name, volume.Name)}, true
 	case errors.Is(err, directory.ErrLink), errors.Is(err, directory.ErrNotDirectory), errors.Is(err, directory.ErrSwapped), errors.Is(err, directory.ErrOtherFilesystem):
-		return &backend.Failure{Err: err, Text: fmt.Sprintf("volume %s cannot use %s: %v; a volume's directory must be a real one", volume.Name, full, err)}
+		return &backend.Failure{Err: err, Text: fmt.Sprintf("volume %s cannot use %s: %v; a volume's directory must be a real one", volume.Name, full, err)}, true
 	case errors.Is(err, syscall.EACCES):
-		return &backend.Failure{Err: err, Text: fmt.Sprintf("%s: %s has no right to use or make the directory %q: change the share's permissions", s.device, s.login(), volume.Location.Subdir)}
+		return &backend.Failure{Err: err, Text: fmt.Sprintf("%s: %s has no right to use or make the directory %q: change the share's permissions", s.device, s.login(), volume.Location.Subdir)}, true
 	}
-	return b.explain(s, err)
+	return b.explain(s, err), false
 }
 
 // inline says that user and password were given in the volume's options: nobody knows the name that they are stored under.

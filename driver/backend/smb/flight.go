@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/sirupsen/logrus"
+
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 )
 
 // Times of a mount in flight.
@@ -29,51 +32,32 @@ type flight struct {
 	err   error         // valid when done is closed
 }
 
-// ensure mounts the share unless it is mounted. Everybody who asks for one key meanwhile waits for the same mount.
-func (b *Backend) ensure(ctx context.Context, s share) error {
+// ensure mounts the share unless it is mounted, and tells where. Everybody who asks for one key meanwhile waits for the same mount.
+func (b *Backend) ensure(ctx context.Context, s share) (share, error) {
 	for range 4 { // a mount, and unmounts that came first
-		current := b.touch(s.key)
+		current := b.touch(s)
 		if current == nil {
-			mounted, err := b.mounted(ctx, s)
+			there, mounted, err := b.mounted(ctx, s)
 			if mounted || err != nil {
-				return err
+				return there, err
 			}
 			current = b.launch(ctx, s)
 		}
 		if err := b.wait(ctx, s, current); err != nil {
-			return err
+			return s, err
 		}
 	}
-	return b.explain(s, fmt.Errorf("the mount table does not show the share at %s after it was mounted", s.target))
+	return s, b.explain(s, fmt.Errorf("the mount table does not show the share at %s after it was mounted", s.first))
 }
 
-// touch marks a share as used now and gives the flight that is in the way.
-func (b *Backend) touch(key string) *flight {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	known := b.states[key]
-	known.used = b.now()
-	b.states[key] = known
-	return b.flights[key]
-}
-
-// mounted looks the share up in the mount table, which alone knows.
-func (b *Backend) mounted(ctx context.Context, s share) (bool, error) {
-	table, err := b.kernel.Table(ctx, mounter.Plugin)
-	if err != nil {
-		return false, fmt.Errorf("read the mount table: %w", err)
+// mounted says whether the share has a mount that is not a stale one, and which.
+func (b *Backend) mounted(ctx context.Context, s share) (share, bool, error) {
+	newest, err := b.find(ctx, s)
+	if err != nil || newest.target == "" || newest.target == s.stale {
+		return s, false, err
 	}
-	found := false
-	for _, mount := range table {
-		if mount.Target != s.target {
-			continue
-		}
-		if mount.FSType != "cifs" || !strings.EqualFold(strings.ReplaceAll(mount.Source, `\`, "/"), s.device) {
-			return false, fmt.Errorf("%s is mounted at %s, the place of %s: unmount it there", mount.Source, s.target, s.device)
-		}
-		found = true
-	}
-	return found, nil
+	s.target, s.mounted = newest.target, newest.address
+	return s, true, nil
 }
 
 // wait follows a flight until it ends or the caller's time does. One that has been up for long is not waited for.
@@ -133,38 +117,53 @@ func (b *Backend) land(key string, current *flight, err error) {
 
 // fly mounts the share: one at a time per server, the newest dialect first.
 func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
-	if since, hangs := b.hanging(s.server); hangs {
+	server := strings.ToLower(s.server)
+	if since, hangs := b.hanging(server); hangs {
 		return b.explainStuck(s, since)
 	}
-	unlock, err := b.servers.Lock(ctx, s.server)
+	unlock, err := b.servers.Lock(ctx, server)
 	if err != nil {
 		return b.explainStuck(s, own.since)
 	}
 	defer unlock()
-	b.occupy(s.server, own)
-	defer b.occupy(s.server, nil)
-	if mounted, err := b.mounted(ctx, s); mounted || err != nil {
-		return err // by a flight that ended after the caller had looked
+	b.occupy(server, own)
+	defer b.occupy(server, nil)
+	newest, err := b.find(ctx, s)
+	if err != nil || newest.target != "" && newest.target != s.stale {
+		return err // mounted by a flight that ended after the caller had looked
 	}
+	s.target = s.first
+	if newest.target != "" {
+		s.target = b.following(newest.target)
+	}
+	if err := b.mount(ctx, s); err != nil {
+		return err
+	}
+	b.log.WithFields(logrus.Fields{"share": s.device, "mount": path.Base(s.target)}).Info("share mounted")
+	b.memory.keep(s)
+	return nil
+}
 
+// mount asks the kernel, the newest dialect first.
+func (b *Backend) mount(ctx context.Context, s share) error {
 	if err := b.allowed(s); err != nil {
 		return err
 	}
-	request := s.request("", "")
+	var login credential.Credentials
 	if s.credentials != "" {
-		found, err := b.credentials.Get(ctx, s.credentials)
-		if err != nil {
+		var err error
+		if login, err = b.credentials.Get(ctx, s.credentials); err != nil {
 			return err
 		}
-		request.User, request.Domain, request.Password = found.Username, found.Domain, found.Password
-		s.user = found.Username
+		s.user = login.Username
 	}
 	address, err := b.reach(ctx, s)
 	if err != nil {
 		return err
 	}
 	for _, version := range s.versions {
-		request.Options = s.request(version, address).Options
+		request := s.request(version, address.String())
+		request.User, request.Domain, request.Password = login.Username, login.Domain, login.Password
 		if err = b.kernel.MountShare(ctx, request); !refusesDialect(err) {
 			break
 		}
@@ -172,7 +171,9 @@ func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
 	if err != nil {
 		return b.explain(s, err)
 	}
-	b.log.WithField("share", s.device).Info("share mounted")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answered[strings.ToLower(s.server)] = address
 	return nil
 }
 

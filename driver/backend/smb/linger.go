@@ -2,7 +2,6 @@ package smb
 
 import (
 	"context"
-	"path"
 	"strings"
 	"time"
 
@@ -18,15 +17,22 @@ const (
 	sweepLimit = 10 * time.Second
 )
 
-// Run unmounts shares that nothing has used for Defaults.ShareLinger, until the context ends.
+// Run mounts what this node used last, looks after the shares, and unmounts those that nothing has used for Defaults.ShareLinger,
+// until the context ends.
 func (b *Backend) Run(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	b.warm()
+	look, sweep := time.NewTicker(tick), time.NewTicker(sweepEvery)
+	defer look.Stop()
+	defer sweep.Stop()
+	defer b.checks.group.Wait()
+	b.Check(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-look.C:
+			b.Check(ctx)
+		case <-sweep.C:
 			b.Sweep(ctx)
 		}
 	}
@@ -41,25 +47,31 @@ func (b *Backend) Sweep(ctx context.Context) {
 		b.log.WithError(err).Warn("cannot look for unused shares")
 		return
 	}
-	for key, device := range b.own(table) {
-		if usedByBind(table, b.root, device) {
-			b.touch(key)
-		} else if current := b.leave(key); current != nil {
-			b.unmount(ctx, key)
+	newest := b.newest(table)
+	for _, mount := range table {
+		key, number := b.place(mount.Target)
+		if key == "" || mount.FSType != "cifs" {
+			continue
+		}
+		last := number == newest[key]
+		if usedByBind(table, b.root, mount.Device) {
+			b.touch(share{key: key})
+		} else if current := b.leave(key, last); current != nil {
+			b.unmount(ctx, mount.Target, last)
 			b.land(key, current, nil)
 		}
 	}
 }
 
-// own are the share mounts of the table: key to device.
-func (b *Backend) own(table []mounter.Mount) map[string]string {
-	found := map[string]string{}
+// newest are the numbers of each share's newest mount.
+func (b *Backend) newest(table []mounter.Mount) map[string]int {
+	numbers := map[string]int{}
 	for _, mount := range table {
-		if path.Dir(mount.Target) == b.root && mount.FSType == "cifs" {
-			found[path.Base(mount.Target)] = mount.Device
+		if key, number := b.place(mount.Target); key != "" {
+			numbers[key] = max(numbers[key], number)
 		}
 	}
-	return found
+	return numbers
 }
 
 // usedByBind says whether a share's file system is mounted anywhere but at the shares' own places.
@@ -73,9 +85,8 @@ func usedByBind(table []mounter.Mount, root, device string) bool {
 }
 
 // leave registers the unmount of a share that has lingered long enough. A share that this process sees for the first time
-// begins to linger now.
-func (b *Backend) leave(key string) *flight {
-	linger := max(b.settings.Current().Defaults.ShareLinger, shortestLinger)
+// begins to linger now. A mount that was replaced waits only for the bind of a Stage that came before.
+func (b *Backend) leave(key string, last bool) *flight {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known := b.states[key]
@@ -83,7 +94,11 @@ func (b *Backend) leave(key string) *flight {
 		known.used = b.now()
 		b.states[key] = known
 	}
-	if b.flights[key] != nil || b.now().Sub(known.used) < linger {
+	since, linger := known.used, max(b.settings.Current().Defaults.ShareLinger, shortestLinger)
+	if !last {
+		since, linger = known.replaced, shortestLinger
+	}
+	if b.flights[key] != nil || b.now().Sub(since) < linger {
 		return nil
 	}
 	current := &flight{since: time.Now(), done: make(chan struct{})}
@@ -92,16 +107,16 @@ func (b *Backend) leave(key string) *flight {
 }
 
 // unmount ends a share's mount. A failure is not its next user's: the share is still mounted then.
-func (b *Backend) unmount(ctx context.Context, key string) {
+func (b *Backend) unmount(ctx context.Context, target string, last bool) {
 	ctx, cancel := context.WithTimeout(ctx, sweepLimit)
 	defer cancel()
-	log := b.log.WithField("share_mount", path.Join(b.root, key))
-	if err := b.kernel.Unmount(ctx, path.Join(b.root, key)); err != nil {
+	log := b.log.WithField("share_mount", target)
+	if err := b.kernel.Unmount(ctx, target); err != nil {
 		log.WithError(err).Warn("an unused share cannot be unmounted")
 		return
 	}
 	log.Info("unused share unmounted")
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.states, key)
+	if key, _ := b.place(target); last {
+		b.drop(key)
+	}
 }

@@ -6,53 +6,115 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
-// probeLimit is how long a server may take to accept a connection; the kernel itself would try for 5 s and more (FACTS 4).
-const probeLimit = 2 * time.Second
+const (
+	// probeLimit is how long a server may take to accept a connection; the kernel itself would try for 5 s and more (FACTS 4).
+	probeLimit = 2 * time.Second
+	// headStart is how long a server's best address may be slower than another one, as in RFC 8305: shares of one server have one
+	// connection only when they are mounted from one address.
+	headStart = 250 * time.Millisecond
+	// resolveLimit is how long the host may take for a name: a resolver whose first server is dead asks the second one after 5 s
+	// (resolv.conf(5)).
+	resolveLimit = 5500 * time.Millisecond
+)
 
-// reach finds an address of the server that accepts connections, all of them tried at once.
-func (b *Backend) reach(ctx context.Context, s share) (string, error) {
+// reach finds an address of the server that accepts connections.
+func (b *Backend) reach(ctx context.Context, s share) (netip.Addr, error) {
 	addresses, err := b.addresses(ctx, s)
 	if err != nil {
-		return "", err
+		return netip.Addr{}, err
 	}
+	b.mu.Lock()
+	best := b.answered[strings.ToLower(s.server)]
+	b.mu.Unlock()
+	if !slices.Contains(addresses, best) {
+		best = addresses[0]
+	}
+	address, err := b.race(ctx, addresses, best, s.port, headStart)
+	if err != nil {
+		return netip.Addr{}, b.explainReach(s, addresses, err)
+	}
+	return address, nil
+}
+
+// race tries the addresses, all at once. The best of them wins when it accepts a connection at most a head start
+// after the first; the error is the one that says most.
+func (b *Backend) race(ctx context.Context, addresses []netip.Addr, best netip.Addr, port string, start time.Duration) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	type answer struct {
-		address string
-		err     error
-	}
 	answers := make(chan answer, len(addresses))
 	for _, address := range addresses {
-		go func() { answers <- answer{address.String(), b.probe(ctx, address, s.port)} }()
+		go func() { answers <- answer{address, b.probe(ctx, address, port)} }()
 	}
-	var worst error
+	contest := contest{best: best}
+	var late <-chan time.Time
 	for range addresses {
-		got := <-answers
-		if got.err == nil {
-			return got.address, nil
-		}
-		if worst == nil || telling(got.err) > telling(worst) {
-			worst = got.err
+		select {
+		case got := <-answers:
+			if contest.take(got) {
+				return contest.winner, nil
+			}
+			if late == nil && contest.winner.IsValid() {
+				late = time.After(start)
+			}
+		case <-late:
+			return contest.winner, nil
 		}
 	}
-	return "", b.explainReach(s, addresses, worst)
+	if contest.winner.IsValid() {
+		return contest.winner, nil
+	}
+	return netip.Addr{}, contest.worst
+}
+
+// answer is what came of a connection.
+type answer struct {
+	address netip.Addr
+	err     error
+}
+
+// contest is a race of connections.
+type contest struct {
+	best, winner netip.Addr
+	bestFailed   bool
+	worst        error
+}
+
+// take says whether the winner is sure.
+func (c *contest) take(got answer) bool {
+	if got.err != nil {
+		c.bestFailed = c.bestFailed || got.address == c.best
+		if c.worst == nil || telling(got.err) > telling(c.worst) {
+			c.worst = got.err
+		}
+	} else if got.address == c.best || !c.winner.IsValid() {
+		c.winner = got.address
+	}
+	return c.winner.IsValid() && (c.winner == c.best || c.bestFailed)
 }
 
 func (b *Backend) addresses(ctx context.Context, s share) ([]netip.Addr, error) {
 	host := cmp.Or(s.address, s.server)
-	addresses, err := b.kernel.Resolve(ctx, host)
-	if err != nil || len(addresses) == 0 {
-		return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": the name " + host +
-			" is not known to this host: check it with `getent ahosts " + host + "`, or write the server's address"}
+	limited, cancel := context.WithTimeout(ctx, resolveLimit)
+	defer cancel()
+	addresses, err := b.kernel.Resolve(limited, host)
+	switch {
+	case err == nil && len(addresses) > 0:
+		return addresses, nil
+	case errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy) || errors.Is(err, context.DeadlineExceeded):
+		return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": no name server has told this host the address of " + host +
+			" within 5.5 s: check its /etc/resolv.conf, or write the server's address"}
 	}
-	return addresses, nil
+	return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": the name " + host +
+		" is not known to this host: check it with `getent ahosts " + host + "`, or write the server's address"}
 }
 
 func (b *Backend) probe(ctx context.Context, address netip.Addr, port string) error {

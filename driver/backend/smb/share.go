@@ -37,7 +37,14 @@ type share struct {
 	versions     []string
 	address      string // given by the volume, or ""
 	port         string
-	key, target  string
+	key, first   string           // first is the place of the first mount
+	location     backend.Location // all of the volume's but what is its own
+	// target is where the share is mounted, mounted its server's address then; both are "" until a mount was found.
+	target, mounted string
+	// stale is a mount that shall be replaced, or "".
+	stale string
+	// background says that no volume asks.
+	background bool
 	// For the sentences: user is who logs in, once that was read; creating says that the volume does not exist yet.
 	user     string
 	creating bool
@@ -64,7 +71,9 @@ func newShare(root string, location backend.Location) (share, error) {
 	s.choose(slices.Concat(defaults, location.MountOptions))
 	s.options = append(s.options, ownership(location)...)
 	s.key = s.hash()
-	s.target = path.Join(root, s.key)
+	s.first = path.Join(root, s.key)
+	s.location = location
+	s.location.Subdir, s.location.Adopted, s.location.ReadOnly = "", false, false
 	return s, nil
 }
 
@@ -114,10 +123,15 @@ func (s *share) hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// request is what the kernel is asked for, with one dialect and address.
+// request is what the kernel is asked for, with one dialect and address. A mount that replaces a stale one of the same address gets
+// a connection of its own: on the old one it would be the old mount again.
 func (s *share) request(version, address string) mounter.Share {
 	request := mounter.Share{Source: s.device, Target: s.target}
-	for _, option := range slices.Concat([]string{"ip=" + address, "vers=" + version}, s.options) {
+	given := slices.Concat([]string{"ip=" + address, "vers=" + version}, s.options)
+	if s.stale != "" && address == s.mounted && !slices.Contains(given, "nosharesock") {
+		given = append(given, "nosharesock")
+	}
+	for _, option := range given {
 		name, value, valued := strings.Cut(option, "=")
 		request.Options = append(request.Options, mounter.Option{Name: name, Value: value, Flag: !valued})
 	}

@@ -1,0 +1,136 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+)
+
+const (
+	// tick is how often the background looks which shares are due.
+	tick = time.Second
+	// wellPause is when a share that is mounted and well is looked at again.
+	wellPause = 30 * time.Second
+	// firstPause and longestPause are the back-off of a share whose server is away: 2 s, 4 s, ... 30 s. A NAS that is back
+	// is noticed within half a minute at the latest; a Mount notices at once.
+	firstPause   = 2 * time.Second
+	longestPause = 30 * time.Second
+	// refusedPause is that of a mounted share that the server does not let be used: servers lock accounts and
+	// addresses out that log in again and again.
+	refusedPause = 10 * time.Minute
+	// giveUp is when the background forgets a share that is not mounted and that nothing has asked for.
+	giveUp = 24 * time.Hour
+	// checkLimit bounds one look of the background.
+	checkLimit = 30 * time.Second
+)
+
+// plan says when the background looks at a share again. One that was refused, by its name or its password, is not tried again
+// for nobody: only a mounted one is.
+func (s state) plan(now time.Time) time.Time {
+	switch {
+	case s.err == nil:
+		return now.Add(wellPause)
+	case errors.Is(s.err, backend.ErrUnavailable):
+		return now.Add(min(firstPause<<min(s.tries, 10), longestPause))
+	case s.share.target != "":
+		return now.Add(refusedPause)
+	}
+	return time.Time{}
+}
+
+// checks are the background's looks that are under way.
+type checks struct {
+	mu    sync.Mutex      // guards busy
+	busy  map[string]bool // by server
+	group sync.WaitGroup
+}
+
+func (c *checks) enter(server string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy[server] {
+		return false
+	}
+	if c.busy == nil {
+		c.busy = map[string]bool{}
+	}
+	c.busy[server] = true
+	return true
+}
+
+func (c *checks) leave(server string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.busy, server)
+}
+
+// Check looks at every share that is due: one after another of one server, all servers at the same time. It waits for none.
+func (b *Backend) Check(ctx context.Context) {
+	for server, shares := range b.due() {
+		if !b.checks.enter(server) {
+			continue
+		}
+		b.checks.group.Go(func() {
+			defer b.checks.leave(server)
+			for _, s := range shares {
+				if ctx.Err() == nil {
+					b.check(ctx, s)
+				}
+			}
+		})
+	}
+}
+
+// due finds the shares to look at, by server, and forgets those that nobody wants any more.
+func (b *Backend) due() map[string][]share {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, servers := b.now(), map[string][]share{}
+	for key, known := range b.states {
+		if known.next.IsZero() || now.Before(known.next) || known.share.key == "" || b.flights[key] != nil {
+			continue
+		}
+		known.tries++
+		b.states[key] = known
+		due := known.share
+		due.background = true
+		server := strings.ToLower(due.server)
+		servers[server] = append(servers[server], due)
+	}
+	return servers
+}
+
+// check looks at one share. One that is mounted is asked for its root; one that is not, though somebody wanted it, is mounted.
+func (b *Backend) check(ctx context.Context, s share) {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	found, err := b.find(ctx, s)
+	known, ok := b.known(s.key)
+	if err != nil || !ok {
+		return
+	}
+	if found.target == "" && (known.err == nil && !known.when.IsZero() || b.now().Sub(known.used) > giveUp) {
+		b.drop(s.key) // unmounted by hand, or long unused
+		return
+	}
+	s, err = b.visit(ctx, s, func(root *os.Root) error {
+		_, err := root.Stat(".")
+		return err
+	})
+	if !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends, which says nothing of the share
+		b.note(s, b.told(s, err))
+	}
+}
+
+// drop forgets a share that is not mounted.
+func (b *Backend) drop(key string) {
+	b.mu.Lock()
+	delete(b.states, key)
+	b.mu.Unlock()
+	b.memory.drop(key)
+}

@@ -1,0 +1,328 @@
+package smb_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+// checked lets the background look at what is due, until it has.
+func (b *bench) checked(t *testing.T) {
+	t.Helper()
+	b.backend.Check(t.Context())
+	b.backend.Checked()
+}
+
+func (b *bench) status() map[string]any { return b.backend.Status(volume("v", "")) }
+
+func (b *bench) dialling(dial func(ctx context.Context, address string) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dial = dial
+}
+
+func refusing(context.Context, string) error { return syscall.ECONNREFUSED }
+
+func accepting(context.Context, string) error { return nil }
+
+// What a node used when its power went is mounted after the boot before anybody asks; a Mount then finds it there.
+func TestWarmAfterABoot(t *testing.T) {
+	b := newBench(t)
+	for _, location := range []backend.Volume{volume("v", ""), volume("w", "", "soft")} {
+		_, err := b.backend.Stage(t.Context(), location)
+		assert.NilError(t, err)
+	}
+	tv := volume("x", "")
+	tv.Location.Device, tv.Location.Credentials = "//nas/music", "none" // never mounted: nothing to remember
+	_, err := b.backend.Stage(t.Context(), tv)
+	assert.Assert(t, err != nil)
+	b.kernel.Reboot("another")
+	before := b.mounts()
+	b.backend = b.restart(b.store)
+	b.dialling(refusing) // the network comes up late
+	stop := b.run(t)
+	until(t, func() bool { return b.status()["problem"] != nil })
+	assert.Equal(t, b.mounts(), before)
+	b.dialling(accepting)
+	b.pass(longest)
+	until(t, func() bool { return b.mounts() == before+2 && b.status()["problem"] == nil })
+	stop()
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Equal(t, b.mounts(), before+2)
+}
+
+// What lingers no longer is not mounted at the next start, nor is what nobody wrote.
+func TestColdAfterLingering(t *testing.T) {
+	b := newBench(t)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	b.pass(time.Hour)
+	b.backend.Sweep(t.Context())
+	files, err := os.ReadDir(b.memory)
+	assert.NilError(t, err)
+	assert.Equal(t, len(files), 0)
+	for name, text := range map[string]string{
+		"0123456789abcdef.json": `{"kind":"cifs","device":"//evil/share","mode":504}`, "x.json": "{", "y.json": `{"device":"//nas/../etc"}`,
+	} {
+		assert.NilError(t, os.WriteFile(filepath.Join(b.memory, name), []byte(text), 0o600))
+	}
+	before := b.mounts()
+	b.backend = b.restart(b.store)
+	stop := b.run(t)
+	until(t, func() bool { files, err := os.ReadDir(b.memory); return err == nil && len(files) == 0 })
+	stop()
+	assert.Equal(t, b.mounts(), before)
+	assert.Equal(t, len(b.backend.Report()), 0)
+}
+
+// The background looks at an away server less and less often, never at one that refused a password, and says how it is.
+func TestBackOff(t *testing.T) {
+	b := newBench(t)
+	b.dialling(refusing)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.Assert(t, errors.Is(err, backend.ErrUnavailable))
+	since := b.status()["since"]
+	probes := func() int { b.mu.Lock(); defer b.mu.Unlock(); return len(b.dials) }
+	before := probes()
+	for range 600 { // ten minutes
+		b.pass(time.Second)
+		b.checked(t)
+	}
+	assert.Assert(t, probes()-before > 15 && probes()-before < 30, "%d probes", probes()-before)
+	assert.Equal(t, b.status()["since"], since)
+	assert.Assert(t, b.status()["next_check"] != nil)
+	b.dialling(accepting)
+	b.pass(longest)
+	b.checked(t)
+	assert.Equal(t, b.mounts(), 1, "somebody wanted it")
+	for _, gone := range []string{"problem", "since", "next_check"} {
+		assert.Assert(t, b.status()[gone] == nil, gone)
+	}
+	b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
+	_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
+	assert.ErrorContains(t, err, "the server refused")
+	before = b.mounts()
+	for range 600 {
+		b.pass(time.Second)
+		b.checked(t)
+	}
+	assert.Equal(t, b.mounts(), before)
+}
+
+// A share that nobody has asked for in a day is not tried any more.
+func TestNobodyWantsIt(t *testing.T) {
+	b := newBench(t)
+	b.dialling(refusing)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.Assert(t, err != nil)
+	b.pass(25 * time.Hour)
+	b.checked(t)
+	assert.Equal(t, len(b.backend.Report()), 0)
+}
+
+// bindTo binds a volume as the driver does.
+func (b *bench) bindTo(t *testing.T, name string, staged backend.Staged) string {
+	t.Helper()
+	target := filepath.Join(b.kernel.Temp(), "volumes", name)
+	assert.NilError(t, b.kernel.Bind(t.Context(), mounter.Bind{Base: staged.Base, Subdir: staged.Subdir, Target: target}))
+	return target
+}
+
+// A share whose server made it anew has a new mount for whoever comes; who has the old one keeps it until he ends.
+func TestStaleShareIsReplaced(t *testing.T) {
+	b := newBench(t)
+	first, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	target := b.bindTo(t, "v", first)
+	b.kernel.Fail(mountertest.OpDo, 1, syscall.ESTALE)
+	second, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Equal(t, second.Base.Path, first.Base.Path+".2")
+	assert.Assert(t, second.Replaces)
+	options := b.kernel.Actions(mountertest.OpMountShare)[1].Share.Options
+	assert.Equal(t, options[len(options)-1].Name, "nosharesock", "the old connection would bring the old mount back")
+	assert.Assert(t, strings.Contains(b.status()["note"].(string), "containers that were started before use the old one"))
+	third, err := b.restart(b.store).Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Equal(t, third.Base, second.Base, "the mount table tells which one is in use")
+	b.pass(2 * time.Minute)
+	b.backend.Sweep(t.Context())
+	_, err = os.Stat(first.Base.Path)
+	assert.NilError(t, err, "a volume is bound to it")
+	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	b.bindTo(t, "v", second)
+	b.backend.Sweep(t.Context())
+	_, err = os.Stat(first.Base.Path)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Equal(t, b.mounts(), 2)
+}
+
+// A share that stays stale is mounted anew once in a while, and not at every Mount.
+func TestStaleForGood(t *testing.T) {
+	b := newBench(t)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpDo && strings.HasPrefix(action.Target, "share ") {
+			return syscall.ESTALE
+		}
+		return nil
+	})
+	for range 5 {
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.ErrorContains(t, err, "does not know the share torrents any more")
+	}
+	assert.Equal(t, b.mounts(), 2)
+	b.pass(2 * time.Minute)
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.Assert(t, err != nil)
+	assert.Equal(t, b.mounts(), 3)
+}
+
+// A NAS that moved: the old mount hangs, its address is silent, the name has a new one. The next Mount goes there.
+func TestMovedServer(t *testing.T) {
+	for _, upcall := range []bool{false, true} {
+		b := newBench(t)
+		if upcall {
+			for _, program := range []string{"/sbin/request-key", "/sbin/key.dns_resolver"} {
+				assert.NilError(t, os.MkdirAll(filepath.Dir(b.kernel.HostPath(program)), 0o755))
+				assert.NilError(t, os.WriteFile(b.kernel.HostPath(program), nil, 0o755))
+			}
+		}
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		b.kernel.SetAddresses("nas", netip.MustParseAddr("192.168.1.200"))
+		b.dialling(func(_ context.Context, address string) error {
+			if strings.HasPrefix(address, "192.168.1.100:") {
+				return syscall.EHOSTUNREACH
+			}
+			return nil
+		})
+		began := time.Now()
+		second, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		assert.Assert(t, time.Since(began) < 4*time.Second)
+		assert.Assert(t, second.Base != first.Base)
+		note := b.status()["note"].(string)
+		assert.Assert(t, strings.Contains(note, "the server nas has moved from 192.168.1.100 to 192.168.1.200: new containers use the new address"))
+		assert.Equal(t, strings.Contains(note, "apt install keyutils"), !upcall)
+		assert.Equal(t, strings.Contains(note, "follow when the kernel looks the name up again"), upcall)
+		began = time.Now()
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		assert.Assert(t, time.Since(began) < time.Second)
+		b.kernel.Release(hold)
+	}
+}
+
+// A mounted share whose server is away: the answer says why, within the probe's time, and later ones come at once with it.
+func TestMountedShareTellsWhy(t *testing.T) {
+	b := newBench(t)
+	first, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+	b.dialling(refusing)
+	for try := range 3 {
+		began := time.Now()
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.ErrorContains(t, err, "the server nas (192.168.1.100) refuses connections to port 445: start its SMB service")
+		assert.Assert(t, try == 0 || time.Since(began) < 100*time.Millisecond, "at once")
+	}
+	b.dialling(accepting)
+	b.kernel.Release(hold)
+	until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
+	assert.Assert(t, b.status()["problem"] == nil)
+}
+
+// A server that hangs delays nothing else: neither Status nor a share of another server.
+func TestHangDelaysNobodyElse(t *testing.T) {
+	b := newBench(t)
+	b.kernel.SetAddresses("other", netip.MustParseAddr("192.168.1.7"))
+	hold := b.kernel.Hold(mountertest.OpMountShare, filepath.Join(b.root, b.key(volume("v", ""))))
+	var group sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 50 {
+		group.Go(func() { _, _ = b.backend.Stage(ctx, volume("v", "")) })
+	}
+	assert.NilError(t, hold.Reached(t.Context()))
+	other := volume("o", "")
+	other.Location.Device = "//other/films"
+	began := time.Now()
+	_, err := b.backend.Stage(t.Context(), other)
+	assert.NilError(t, err)
+	_ = b.status()
+	_ = b.backend.Report()
+	assert.Assert(t, time.Since(began) < 500*time.Millisecond, "%s", time.Since(began))
+	cancel()
+	group.Wait()
+	b.kernel.Release(hold)
+	until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
+	assert.Equal(t, b.mounts(), 2, "the late success was used")
+}
+
+// Shares of one server are mounted from one address, so that they have one connection; a server that lost it is still found.
+func TestBestAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.kernel.SetAddresses("nas", netip.MustParseAddr("fd00::1"), netip.MustParseAddr("192.168.1.100"))
+		var six, four atomic.Int64 // how long each address takes
+		six.Store(int64(100 * time.Millisecond))
+		b.dialling(func(ctx context.Context, address string) error {
+			delay := &four
+			if address == "[fd00::1]:445" {
+				delay = &six
+			}
+			select {
+			case <-time.After(time.Duration(delay.Load())):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		address := func(options ...string) string {
+			_, err := b.backend.Stage(t.Context(), volume("v", "", options...))
+			assert.NilError(t, err)
+			mounts := b.kernel.Actions(mountertest.OpMountShare)
+			return mounts[len(mounts)-1].Share.Options[0].Value
+		}
+		assert.Equal(t, address(), "fd00::1", "the resolver's first, a little later than the other")
+		six.Store(int64(time.Second))
+		assert.Equal(t, address("soft"), "192.168.1.100", "IPv6 does not work any more")
+		six.Store(0)
+		four.Store(int64(100 * time.Millisecond))
+		assert.Equal(t, address("ro"), "192.168.1.100", "where it was mounted from last")
+	})
+}
+
+// A resolver that does not answer costs its time, and has its own sentence.
+func TestSilentResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		hold := b.kernel.Hold(mountertest.OpResolve, "")
+		began := time.Now()
+		_, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.ErrorContains(t, err, "no name server has told this host the address of nas within 5.5 s")
+		assert.Equal(t, time.Since(began), 5500*time.Millisecond)
+		b.kernel.Release(hold)
+		synctest.Wait()
+	})
+}

@@ -1,0 +1,169 @@
+package smb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+const (
+	// lookPatience is when a look into a mounted share that has not come back makes us ask the server's port: a healthy share
+	// answers in milliseconds, one whose disks have to spin up in some seconds.
+	lookPatience = time.Second
+	// lookLimit is how long a server that accepts connections may take for a look. It leaves a caller's 25 s some room.
+	lookLimit = 20 * time.Second
+	// replacePause is how long a mount that replaced a stale one is given before it is replaced itself.
+	replacePause = time.Minute
+)
+
+// errStale says that a mount cannot be used any more although its server is there.
+var errStale = errors.New("the share's mount is stale")
+
+// movedError says that a mounted share's server has another address now.
+type movedError struct{ old, now string }
+
+func (e *movedError) Error() string {
+	return fmt.Sprintf("the server moved from %s to %s", e.old, e.now)
+}
+
+// Is says that the mount at the old address is stale.
+func (*movedError) Is(target error) bool { return target == errStale }
+
+// visit mounts the share unless it is mounted, and works in it. A mount that is of no use any more although its server is there is
+// replaced, once; who has the old one keeps it.
+func (b *Backend) visit(ctx context.Context, s share, work func(root *os.Root) error) (share, error) {
+	s, err := b.ensure(ctx, s)
+	if err != nil {
+		return s, err
+	}
+	reason := b.look(ctx, s, work)
+	if !errors.Is(reason, errStale) || b.replacedLately(s) {
+		return s, inside(reason)
+	}
+	fresh := s
+	fresh.stale = s.target
+	if fresh, err = b.ensure(ctx, fresh); err != nil {
+		return s, err
+	}
+	b.replaced(fresh, reason)
+	return fresh, inside(b.look(ctx, fresh, work))
+}
+
+// replacedLately says that another new mount would not help either.
+func (b *Backend) replacedLately(s share) bool {
+	known, _ := b.known(s.key)
+	return b.now().Sub(known.replaced) < replacePause
+}
+
+// look works in a mounted share, on a thread of its own. One look is in flight per mount, so that a server that is gone takes one
+// thread and answers everybody else at once. While the mount says nothing its server is asked why.
+func (b *Backend) look(ctx context.Context, s share, work func(root *os.Root) error) error {
+	limited, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	limited, give := context.WithCancelCause(limited)
+	defer give(nil)
+	patience := time.AfterFunc(lookPatience, func() {
+		if reason := b.diagnose(limited, s); reason != nil {
+			give(reason)
+		}
+	})
+	defer patience.Stop()
+	err := b.kernel.Do(limited, "share "+s.target, func() error {
+		root, err := os.OpenRoot(s.target)
+		if err != nil {
+			return b.judge(s, err)
+		}
+		return errors.Join(work(root), root.Close())
+	})
+	switch reason := context.Cause(limited); {
+	case errors.Is(err, mounter.ErrStuck) && (errors.Is(reason, errStale) || errors.Is(reason, backend.ErrUnavailable)):
+		return reason
+	case errors.Is(err, mounter.ErrBusy):
+		return b.stuck(s, err)
+	case errors.Is(err, syscall.ESTALE):
+		return fmt.Errorf("%w: %w", errStale, err)
+	}
+	return err
+}
+
+// judge says of a share whose root cannot be opened that its mount is stale: the server made the share anew, forgot the session,
+// or changed who may use it. Mounting it again finds out. A server that is away makes the call hang instead.
+func (b *Backend) judge(s share, err error) error {
+	if errors.Is(err, os.ErrNotExist) && s.stale == "" || errors.Is(err, syscall.ESTALE) || errors.Is(err, syscall.EACCES) ||
+		errors.Is(err, syscall.EHOSTDOWN) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EKEYREVOKED) {
+		return fmt.Errorf("%w: %w", errStale, err)
+	}
+	return err
+}
+
+// stuck is the answer for a share in which another look has not come back: what was found out since, or the bare fact.
+func (b *Backend) stuck(s share, err error) error {
+	if known, _ := b.known(s.key); errors.Is(known.err, backend.ErrUnavailable) {
+		return known.err
+	}
+	return err
+}
+
+// diagnose says why a mounted share does not answer: its server cannot be reached, or has another address now. It is nil when
+// the server accepts connections where the share is mounted from; then it is slow, or hangs.
+func (b *Backend) diagnose(ctx context.Context, s share) error {
+	mounted, err := netip.ParseAddr(s.mounted)
+	if err != nil {
+		return nil //nolint:nilerr // the mount table does not tell: nothing is known
+	}
+	addresses, err := b.addresses(ctx, s)
+	if err != nil {
+		addresses = nil // a name that is not known now says nothing of a share that is mounted
+	}
+	if !slices.Contains(addresses, mounted) {
+		addresses = append(addresses, mounted)
+	}
+	winner, err := b.race(ctx, addresses, mounted, s.port, probeLimit)
+	switch {
+	case ctx.Err() != nil:
+		return nil //nolint:nilerr // the look has ended
+	case err != nil:
+		return b.explainReach(s, addresses, err)
+	case winner != mounted:
+		return &movedError{old: mounted.String(), now: winner.String()}
+	}
+	return nil
+}
+
+// replaced remembers that a mount took another one's place, and what that means for whoever has the old one.
+func (b *Backend) replaced(s share, reason error) {
+	text := "this share was mounted anew, since its old mount had become stale; containers that were started before use the old one: restart them if they report errors"
+	if moved, ok := errors.AsType[*movedError](reason); ok {
+		text = b.explainMoved(s, moved)
+	}
+	b.log.WithError(reason).WithField("share", s.device).Warn("a share was mounted anew beside its old mount")
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.states[s.key]
+	known.note, known.replaced = text, b.now()
+	b.states[s.key] = known
+}
+
+// upcalls are the programs that the kernel asks for a server's new address: request-key(8) starts key.dns_resolver(8).
+//
+//nolint:gochecknoglobals // a constant table
+var upcalls = []string{"/sbin/request-key", "/sbin/key.dns_resolver"}
+
+func (b *Backend) explainMoved(s share, moved *movedError) string {
+	text := fmt.Sprintf("the server %s has moved from %s to %s: new containers use the new address; ", s.server, moved.old, moved.now)
+	for _, program := range upcalls {
+		if _, err := os.Stat(b.kernel.HostPath(program)); err != nil {
+			return text + "those that were started before wait for the old one, because this host has no " + program +
+				" (Debian: apt install keyutils) to tell the kernel: restart them"
+		}
+	}
+	return text + "those that were started before follow when the kernel looks the name up again"
+}

@@ -1,0 +1,37 @@
+package driver_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+// Storage that was replaced under a volume in use: the next Mount binds the new one, and the uses are counted on.
+func TestReplacedStorage(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "films", map[string]string{"device": "//nas/films"})
+	mounted := func(id, path string) string {
+		b.kernel.MountPlugin(path, mountertest.FileSystem{Type: "cifs", Source: path})
+		assert.NilError(t, os.WriteFile(filepath.Join(b.kernel.PluginPath(path), "file"), []byte(path), 0o600))
+		b.share.base.Store(&mounter.Place{Side: mounter.Plugin, Path: path})
+		target, err := b.driver.Mount(t.Context(), "films", id, engine())
+		assert.NilError(t, err)
+		text, err := os.ReadFile(filepath.Join(target, "file"))
+		assert.NilError(t, err)
+		return string(text)
+	}
+	assert.Equal(t, mounted("a", "/shares/old"), "/shares/old")
+	assert.Equal(t, mounted("b", "/shares/new"), "/shares/new")
+	info, err := b.driver.Get(t.Context(), "films")
+	assert.NilError(t, err)
+	assert.Equal(t, info.Status["uses_on_this_node"], 2)
+	assert.NilError(t, b.driver.Unmount(t.Context(), "films", "a"))
+	assert.NilError(t, b.driver.Unmount(t.Context(), "films", "b"))
+	_, err = os.Lstat(filepath.Join(b.options.MountRoot, "films"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -211,7 +211,7 @@ func (d *Driver) Health(context.Context) Health {
 			health.Mounted++
 		}
 	}
-	health.Problems = d.problems()
+	health.Problems, health.Warnings = d.problems(), d.found.all("volume")
 	for _, shelf := range []*catalog.Catalog{d.records.node, d.records.cluster} {
 		state := shelf.State()
 		health.Catalogs = append(health.Catalogs, map[string]any{
@@ -253,6 +253,7 @@ func (d *Driver) problems() []string {
 	}
 	texts = append(texts, d.strays.all("pool")...)
 	texts = append(texts, d.lost.all("volume")...)
+	texts = append(texts, d.opened.all("volume")...)
 	for _, name := range d.failures.waiting() {
 		if text, ok := d.failures.of(name); ok {
 			texts = append(texts, text)

@@ -39,7 +39,8 @@ type Health struct {
 	Started  time.Time        `json:"started"`
 	Volumes  int              `json:"volumes"`
 	Mounted  int              `json:"mounted"`
-	Problems []string         `json:"problems"` // sentences; empty when all is well
+	Problems []string         `json:"problems"`           // sentences; empty when all is well
+	Warnings []string         `json:"warnings,omitempty"` // sentences about what works, and may not do so for long
 	Pools    []map[string]any `json:"pools"`
 	Shares   []map[string]any `json:"shares"`
 	Catalogs []map[string]any `json:"catalogs"`

@@ -158,6 +158,9 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 	if err == nil || touched(err) {
 		steps.add(func(ctx context.Context) error { return d.takeBack(ctx, storage, made.record) })
 	}
+	if err == nil {
+		err = d.admitNew(ctx, storage, made.record)
+	}
 	if err != nil {
 		return err
 	}

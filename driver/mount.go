@@ -40,6 +40,7 @@ func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (tar
 	if err != nil {
 		return "", err
 	}
+	d.guards.begin(name, d.now())
 	return d.target(name), nil
 }
 
@@ -49,6 +50,9 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 		return err
 	}
 	staged, err := storage.Stage(ctx, volumeOf(record))
+	if err == nil {
+		err = d.admit(ctx, record, staged)
+	}
 	if err != nil {
 		return err
 	}
@@ -68,10 +72,8 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 		}
 	}
 	if !inUse {
-		if same, err := d.current(ctx, record, shelf); err != nil {
+		if err := d.remains(ctx, record, shelf); err != nil {
 			return err
-		} else if !same {
-			return fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
 		}
 	}
 	if err := d.attach(ctx, record.Name, staged); err != nil {
@@ -81,6 +83,15 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 		steps.add(func(ctx context.Context) error { return d.options.Mounter.Unmount(ctx, d.target(record.Name)) })
 	}
 	_, err = d.uses.Add(record.Name, record.ID, id, engine)
+	return err
+}
+
+// remains asks the catalog whether a volume that nothing here uses is still there.
+func (d *Driver) remains(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) error {
+	same, err := d.current(ctx, record, shelf)
+	if err == nil && !same {
+		err = fmt.Errorf("it was removed meanwhile: %w", ErrNotFound)
+	}
 	return err
 }
 

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 )
@@ -59,14 +60,25 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 	if state := shelf.State(); state.Frozen != "" {
 		status["catalog"] = state.Frozen
 	}
-	if len(record.Warnings) > 0 {
-		status["warnings"] = record.Warnings
+	if warnings := d.warnings(record); len(warnings) > 0 {
+		status["warnings"] = warnings
 	}
-	if text := d.lost.of(record.Name); text != "" {
-		status["problem"] = text
+	for _, sentences := range []*complaints{&d.lost, &d.opened} {
+		if text := sentences.of(record.Name); text != "" {
+			status["problem"] = text
+		}
 	}
 	if failed, ok := d.failures.of(record.Name); ok {
 		status["last_error"] = failed
 	}
 	return status
+}
+
+// warnings are those of its Create, and of what was found in it since.
+func (d *Driver) warnings(record catalog.Record) []string {
+	warnings := slices.Clone(record.Warnings)
+	if text := d.found.of(record.Name); text != "" {
+		warnings = append(warnings, text)
+	}
+	return warnings
 }

@@ -33,6 +33,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	group.Go(func() { every(ctx, healEvery, d.heal) })
 	group.Go(func() { every(ctx, sweepEvery, d.sweep) })
 	group.Go(func() { every(ctx, watchEvery, d.watch) })
+	group.Go(func() { every(ctx, guardEvery, d.guard) })
 	group.Go(func() { every(ctx, sweepEvery, d.watchSwarm) })
 	group.Go(func() { every(ctx, retainEvery, d.retain) })
 	group.Wait()
@@ -44,7 +45,7 @@ func (d *Driver) Run(ctx context.Context) error {
 
 // background lists the kinds of work that have rounds.
 func (d *Driver) background() []*rounds {
-	return []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.disposals, &d.retentions, &d.watches}
+	return []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.disposals, &d.retentions, &d.watches, &d.looks}
 }
 
 // every calls work until the context ends, with pauses in between, the first time at once.

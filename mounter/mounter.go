@@ -107,6 +107,13 @@ type User struct {
 	Target string // where it sees the mount
 }
 
+// OpenFile is a file that a process outside of the plugin and of the host's namespace has open for writing.
+type OpenFile struct {
+	PID  int
+	Name string // the process's command name
+	Path string // below the target's directory, clean and relative
+}
+
 // Cluster is what the node's O2CB stack says of itself and of one heartbeat region.
 type Cluster struct {
 	Name          string
@@ -156,6 +163,10 @@ type Mounter interface {
 	// plugin whose root, working directory, program or open file is at or below a path, and one process of each mount namespace
 	// in which a device ("major:minor" or a mount's source) is mounted. Either may be "". The answer is a snapshot.
 	Occupants(ctx context.Context, path, device string) ([]User, error)
+	// OpenFiles finds, for each target, the files below it that containers have open for writing, through whatever mount of the
+	// target's directory. It asks no file system, so that it never waits for a server. A target without such files, also one that
+	// is not mounted, is not in the map.
+	OpenFiles(ctx context.Context, targets []string) (map[string][]OpenFile, error)
 	// Run runs a program of the host. An exit code other than 0 is not an error.
 	Run(ctx context.Context, command Command) (Output, error)
 	// Resolve asks the host (getent ahosts: mDNS, /etc/hosts), then Go's resolver, for the addresses of a host name. An

@@ -82,6 +82,13 @@ func (p *process) Occupants(ctx context.Context, path, device string) ([]mounter
 	return p.Kernel.Occupants(ctx, path, device)
 }
 
+func (p *process) OpenFiles(ctx context.Context, targets []string) (map[string][]mounter.OpenFile, error) {
+	if err := p.step("open files", ""); err != nil {
+		return nil, err
+	}
+	return p.Kernel.OpenFiles(ctx, targets)
+}
+
 func (p *process) Run(ctx context.Context, command mounter.Command) (mounter.Output, error) {
 	if err := p.step("run", command.Name); err != nil {
 		return mounter.Output{}, err

@@ -16,10 +16,16 @@ type Limits struct {
 	Depth   int // how many folders down; 1 is the directory itself
 	Entries int // how many names are looked at
 	Files   int // how many files are opened
+	// Likely leaves out every file that is not named like a database.
+	Likely bool
 }
 
 // Quick is the scan before a Mount: it sees what an application has at the top of its directory.
 func Quick() Limits { return Limits{Depth: 3, Entries: 2000, Files: 200} }
+
+// Thorough is the scan of a share in the background. It opens only what is named like a database: on a share each file costs the
+// network some round trips, and opening what another node writes takes its cache away.
+func Thorough() Limits { return Limits{Depth: 8, Entries: 50_000, Files: 500, Likely: true} }
 
 // Finding is one database file.
 type Finding struct {
@@ -46,6 +52,10 @@ func Scan(ctx context.Context, directory string, limits Limits) (Result, error) 
 		return Result{}, err
 	}
 	defer func() { _ = root.Close() }()
+	return scanRoot(ctx, root, limits)
+}
+
+func scanRoot(ctx context.Context, root *os.Root, limits Limits) (Result, error) {
 	s := scan{root: root, left: limits, complete: true}
 	level := []string{"."}
 	for depth := 0; len(level) > 0; depth++ {
@@ -129,7 +139,7 @@ func (s *scan) files(folder string, entries []fs.DirEntry) Finding {
 		if ok && kind == LevelDB {
 			ok = slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "CURRENT" })
 		}
-		if !ok {
+		if !ok && (likely(entry.Name()) || !s.left.Likely) {
 			kind, ok = s.header(name)
 		}
 		if ok {
@@ -146,7 +156,11 @@ func (s *scan) header(name string) (Kind, bool) {
 		return "", false
 	}
 	s.left.Files--
-	file, err := s.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	return readHeader(s.root, name)
+}
+
+func readHeader(root *os.Root, name string) (Kind, bool) {
+	file, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return "", false
 	}

@@ -69,7 +69,7 @@ func word(header []byte) uint32 { return binary.LittleEndian.Uint32(header[16:])
 // likely orders a folder's files: what is named like a database is read first, so that a bounded scan finds it.
 func likely(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
-	case ".db", ".db3", ".sqlite", ".sqlite3", ".db-wal", ".db-journal", ".mdb", ".duckdb", ".bolt":
+	case ".db", ".db3", ".s3db", ".sl3", ".sqlite", ".sqlite3", ".sqlitedb", ".mdb", ".duckdb", ".bolt", ".boltdb":
 		return true
 	}
 	return strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-journal")

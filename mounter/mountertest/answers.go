@@ -26,6 +26,13 @@ func (k *Kernel) SetUsers(target string, users ...mounter.User) {
 	k.users[target] = users
 }
 
+// SetOpenFiles sets what OpenFiles says of a target.
+func (k *Kernel) SetOpenFiles(target string, files ...mounter.OpenFile) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.openFiles[target] = files
+}
+
 // SetProgram installs a program of the host. One that is not installed cannot be run: ENOENT.
 func (k *Kernel) SetProgram(name string, program Program) {
 	k.mu.Lock()
@@ -55,6 +62,7 @@ func (k *Kernel) Reboot(bootID string) {
 	k.boot = bootID
 	clear(k.busy)
 	clear(k.users)
+	clear(k.openFiles)
 	clear(k.clusters)
 	for index, m := range slices.Backward(k.mounts) {
 		if m.entry.Target != "/" {
@@ -97,6 +105,23 @@ func (k *Kernel) Users(ctx context.Context, targets []string) (map[string][]moun
 		return nil, err
 	}
 	return users, nil
+}
+
+// OpenFiles gives what SetOpenFiles set; a target without files is not in the map.
+func (k *Kernel) OpenFiles(ctx context.Context, targets []string) (map[string][]mounter.OpenFile, error) {
+	files := map[string][]mounter.OpenFile{}
+	err := k.call(ctx, Action{Op: OpOpenFiles, Args: slices.Clone(targets)}, "", func() error {
+		for _, target := range targets {
+			if len(k.openFiles[target]) > 0 {
+				files[target] = slices.Clone(k.openFiles[target])
+			}
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return files, nil
 }
 
 // Occupants gives what SetUsers set for the path and for the device.

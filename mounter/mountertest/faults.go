@@ -26,6 +26,7 @@ const (
 	OpSync       Op = "sync"
 	OpUsers      Op = "users"
 	OpOccupants  Op = "occupants"
+	OpOpenFiles  Op = "open files"
 	OpRun        Op = "run"
 	OpResolve    Op = "resolve"
 	OpCluster    Op = "cluster"

@@ -35,6 +35,7 @@ type Kernel struct {
 
 	busy      map[string]bool
 	users     map[string][]mounter.User
+	openFiles map[string][]mounter.OpenFile
 	programs  map[string]Program
 	addresses map[string][]netip.Addr
 	clusters  map[string]mounter.Cluster
@@ -52,7 +53,7 @@ func New(tb testing.TB) *Kernel {
 	}
 	k := &Kernel{
 		tb: tb, temp: temp,
-		contents: map[string]*contents{}, busy: map[string]bool{}, users: map[string][]mounter.User{},
+		contents: map[string]*contents{}, busy: map[string]bool{}, users: map[string][]mounter.User{}, openFiles: map[string][]mounter.OpenFile{},
 		programs: map[string]Program{}, addresses: map[string][]netip.Addr{}, clusters: map[string]mounter.Cluster{},
 		boot: "11111111-2222-4333-8444-555555555555",
 	}

@@ -65,14 +65,23 @@ func writeHealth(p *page, health driver.Health) {
 	writePools(p, health)
 	p.line("")
 	writeShares(p, health)
+	sentences(p, "warning", health.Warnings)
 	if len(health.Problems) == 0 {
 		if !troubled(health.Pools) && !troubled(health.Shares) {
 			p.line("\nNo problems.")
 		}
 		return
 	}
-	p.line("\n%s:", counted(len(health.Problems), "problem"))
-	for _, text := range health.Problems {
+	sentences(p, "problem", health.Problems)
+}
+
+// sentences lists what there is to say of one kind.
+func sentences(p *page, kind string, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	p.line("\n%s:", counted(len(texts), kind))
+	for _, text := range texts {
 		p.line("  - %s", strings.ReplaceAll(text, "\n", "\n    "))
 	}
 }

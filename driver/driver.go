@@ -103,7 +103,7 @@ type Driver struct {
 	found    complaints // volumes of shares with a database inside
 	opened   complaints // volumes of shares through which a database is open
 	// The background's kinds of work, see Run.
-	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks rounds
+	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks, replies rounds
 	// recalled says that the engine was asked for the containers that an earlier process could not give their volumes.
 	recalled atomic.Bool
 	// unfinished are the volumes with a recorded intent that is not carried out yet.

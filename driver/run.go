@@ -34,6 +34,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	group.Go(func() { every(ctx, sweepEvery, d.sweep) })
 	group.Go(func() { every(ctx, watchEvery, d.watch) })
 	group.Go(func() { every(ctx, guardEvery, d.guard) })
+	group.Go(func() { every(ctx, watchEvery, d.answers) })
 	group.Go(func() { every(ctx, sweepEvery, d.watchSwarm) })
 	group.Go(func() { every(ctx, retainEvery, d.retain) })
 	group.Wait()
@@ -45,7 +46,7 @@ func (d *Driver) Run(ctx context.Context) error {
 
 // background lists the kinds of work that have rounds.
 func (d *Driver) background() []*rounds {
-	return []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.disposals, &d.retentions, &d.watches, &d.looks}
+	return []*rounds{&d.heals, &d.rebinds, &d.sweeps, &d.resumes, &d.completions, &d.disposals, &d.retentions, &d.watches, &d.looks, &d.replies}
 }
 
 // every calls work until the context ends, with pauses in between, the first time at once.

@@ -86,8 +86,8 @@ func (s *session) holderBreak() *cobra.Command {
 	command := &cobra.Command{
 		Use: "break VOLUME NODE", Short: "Take a volume away from a node that is gone for good",
 		Long: "Take a volume away from a node that is gone for good.\n\n" +
-			"It is refused while the node is alive. With --force it is not: stop the volume's containers there first, because\n" +
-			"two nodes that write one database lose data.",
+			"A node that is alive is asked: it gives back what nothing uses there, or says which containers do. With --force it\n" +
+			"is not asked: stop the volume's containers there first, because two nodes that write one database lose data.",
 		Args: between(2, 2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			client, err := s.client(command.Context())
@@ -96,6 +96,9 @@ func (s *session) holderBreak() *cobra.Command {
 			}
 			if err := client.HolderBreak(command.Context(), arguments[0], arguments[1], force); err != nil {
 				return err
+			}
+			if force {
+				return s.done("Node %[1]s no longer has the volume %[2]s. If it runs, see there that no container has it: docker ps --filter volume=%[2]s", arguments[1], arguments[0])
 			}
 			return s.done("Node %s no longer has the volume %s.", arguments[1], arguments[0])
 		},

@@ -1,0 +1,113 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
+)
+
+// askFirst asks the plugin of a live node whether it still needs a hold that an operator wants to break (DESIGN D8). The hold of a
+// container that is long gone is given back there; else the refusal says what uses it.
+func (d *Driver) askFirst(ctx context.Context, directory holder.Directory, node string, refusal error) error {
+	use, err := d.holders.Ask(ctx, directory, node)
+	switch {
+	case errors.Is(err, holder.ErrSilent):
+		return fmt.Errorf("%w. Whether anything there uses it is unknown: %w", refusal, err)
+	case err != nil:
+		return fmt.Errorf("%w. It could not be asked: %w", refusal, err)
+	case use != "":
+		return fmt.Errorf("%w. Its plugin says: %s", refusal, use)
+	}
+	held, err := d.holders.Show(ctx, directory)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(held.Holders, func(other holder.Holder) bool { return other.Name == node }) {
+		return fmt.Errorf("%w. A plugin there gave its own hold back, and another one has one too", refusal)
+	}
+	d.log.WithField("node", node).WithField("subdir", directory.Subdir).Info("a node gave a hold back that it was asked for")
+	return nil
+}
+
+// answers looks for questions of other nodes.
+func (d *Driver) answers(ctx context.Context) {
+	d.replies.begin(ctx, d.answer, alone(d.poolNames()))
+}
+
+// answer answers the question that another node asks on a pool, if there is one.
+func (d *Driver) answer(ctx context.Context, name string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	pool, err := d.options.Pools.Check(limited, name)
+	if err != nil || pool.Standalone {
+		return err
+	}
+	asked, ok, err := d.holders.Asked(limited, pool)
+	if err != nil || !ok {
+		return err
+	}
+	use := d.giveUp(limited, holder.Directory{Pool: pool, Subdir: asked.Subdir})
+	d.log.WithField("pool", name).WithField("subdir", asked.Subdir).WithField("use", use).Info("another node asked whether a directory is used here")
+	return d.holders.Answer(limited, pool, asked, use)
+}
+
+// giveUp gives this node's holds of a directory back, unless something uses it, which is said.
+func (d *Driver) giveUp(ctx context.Context, directory holder.Directory) (use string) {
+	held, err := d.holders.Show(ctx, directory)
+	if err != nil {
+		return "it is not known: " + err.Error()
+	}
+	var uses []string
+	for _, node := range held.Holders {
+		if !d.holders.Own(node) && !d.holders.Former(node) {
+			continue
+		}
+		for _, one := range node.Uses {
+			if text := d.needed(ctx, directory, one.Volume); text != "" {
+				uses = append(uses, text)
+			}
+		}
+	}
+	d.resumePool(ctx, directory.Pool)
+	return strings.Join(uses, "; ")
+}
+
+// needed says what uses a volume that this node holds, or has the hold given back.
+func (d *Driver) needed(ctx context.Context, directory holder.Directory, id string) string {
+	record, ok := d.records.byID(id)
+	if ok {
+		unlock, err := d.locks.Lock(ctx, record.Name)
+		if err != nil {
+			return fmt.Sprintf("a call for the volume %s is going on", record.Name)
+		}
+		defer unlock()
+		if err := d.settleUses(ctx, record.Name); err != nil || d.inUse(record.Name) {
+			return d.users(ctx, record)
+		}
+		if err := d.releaseNow(ctx, record); err != nil {
+			return fmt.Sprintf("the volume %s is not used, but its hold cannot be given back: %v", record.Name, err)
+		}
+	}
+	if err := d.holders.Intend(directory, id); err != nil {
+		return fmt.Sprintf("the volume %s is not used, but its hold cannot be given back: %v", d.records.nameOf(id), err)
+	}
+	return ""
+}
+
+// users names the containers that have a volume.
+func (d *Driver) users(ctx context.Context, record catalog.Record) string {
+	found, err := d.options.Engines.Using(ctx, []string{record.Name})
+	if err != nil || len(found) == 0 {
+		return fmt.Sprintf("the volume %s is mounted (docker ps --filter volume=%[1]s)", record.Name)
+	}
+	var names []string
+	for _, one := range found {
+		names = append(names, one.Name)
+	}
+	return fmt.Sprintf("the volume %s is used by the containers to stop there: %s", record.Name, strings.Join(names, ", "))
+}

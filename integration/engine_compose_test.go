@@ -81,3 +81,11 @@ func TestComposeWithChangedOptionsLosesNoData(t *testing.T) {
 	compose(t, e, "down", "--volumes")
 	assert.Equal(t, inTrash(t, e), 2)
 }
+
+// A compose file that asks for more than a directory of its own is refused, in words that Compose shows.
+func TestComposeOutsideOfThePool(t *testing.T) {
+	e := withCompose(t, fresh(t, engine.Options{}, "STANDALONE=true"))
+	text := refused(t, e, "compose", "--file", "testdata/compose/hostile.yaml", "up", "--detach")
+	assert.Assert(t, strings.Contains(text, `volume "hostile_db": the directory "../../etc" must not hold ".."`), text)
+	refused(t, e, "volume", "inspect", "hostile_db")
+}

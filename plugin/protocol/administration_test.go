@@ -47,7 +47,7 @@ func (o *operator) HolderOf(_ context.Context, volume string) (driver.HolderReco
 
 func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) error {
 	o.got = append(o.got, volume, node, force)
-	return errors.New("still alive")
+	return errors.New("still alive: open /proc/4242/root/mnt/pool/record.json: no such file")
 }
 
 func (o *operator) CatalogAdopt(context.Context) ([]string, error) { return []string{"x"}, nil }
@@ -94,7 +94,7 @@ func TestClient(t *testing.T) {
 	one, err := client.HolderOf(ctx, "w")
 	assert.NilError(t, err)
 	assert.Equal(t, one.Pool, "q")
-	assert.Error(t, client.HolderBreak(ctx, "v", "n", true), "still alive")
+	assert.Error(t, client.HolderBreak(ctx, "v", "n", true), "still alive: open /mnt/pool/record.json: no such file")
 	lost, err := client.CatalogAdopt(ctx)
 	assert.NilError(t, err)
 	assert.DeepEqual(t, lost, []string{"x"})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -104,7 +105,20 @@ func answer[Q any](w http.ResponseWriter, c call[Q], result any, err error) {
 	case err != nil && (!c.both || result == nil):
 		result = volume.NewErrorResponse(strings.TrimSpace(err.Error()))
 	}
-	sdk.EncodeResponse(w, result, false)
+	sdk.EncodeResponse(plainPaths{w}, result, false)
+}
+
+// hostRoot is where a managed plugin finds the host's files (DESIGN D2).
+var hostRoot = regexp.MustCompile(`/proc/[0-9]+/root/`)
+
+// plainPaths writes an answer with the host's paths as a person knows them. Errors of the file system have them otherwise.
+type plainPaths struct{ http.ResponseWriter }
+
+func (w plainPaths) Write(text []byte) (int, error) {
+	if _, err := w.ResponseWriter.Write(hostRoot.ReplaceAll(text, []byte("/"))); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // errLostBody says that the request's body did not arrive, or not all of it.

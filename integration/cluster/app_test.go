@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,8 +21,8 @@ type app struct {
 	site *site
 	// name begins the names of its files, since shares are for many.
 	name string
-	// container is a word of shell that gives the container's name or ID: a service has a new one after each start.
-	container string
+	// service is the Swarm service that the container is of, which has a new one after each start; without one it has the app's name.
+	service string
 	// pool is the directory of /config below the pool.
 	pool string
 	// shares are the shares of the NAS that the container has below /data.
@@ -29,10 +30,23 @@ type app struct {
 	rows   int
 }
 
-// inside runs a script in the container and returns what it printed.
+// inside runs a script in the container, as soon as one runs, and returns what it printed.
 func (a *app) inside(t *testing.T, script string) string {
 	t.Helper()
-	return a.site.eventually(t, fmt.Sprintf("docker exec --user 1000:1000 %s sh -ec %s", a.container, quote(script)))
+	return a.site.until(t, script, func(ctx context.Context) (lab.Result, error) {
+		container, err := a.running(ctx)
+		if err != nil {
+			return lab.Result{}, err
+		}
+		return a.site.node.Exec(ctx, container.Inside(1000, script))
+	})
+}
+
+func (a *app) running(ctx context.Context) (lab.Container, error) {
+	if a.service != "" {
+		return a.site.node.RunningContainer(ctx, "label", "com.docker.swarm.service.name="+a.service)
+	}
+	return a.site.node.RunningContainer(ctx, "name", "^/"+a.name+"$")
 }
 
 // create makes the table.
@@ -106,7 +120,10 @@ func (a *app) checkBehind(t *testing.T, want []string) {
 // id is the running container's.
 func (a *app) id(t *testing.T) string {
 	t.Helper()
-	return a.site.eventually(t, "docker inspect --format '{{if .State.Running}}{{.Id}}{{end}}' "+a.container+" | grep .")
+	return a.site.until(t, "the container of "+a.name, func(ctx context.Context) (lab.Result, error) {
+		container, err := a.running(ctx)
+		return lab.Result{Stdout: container.ID}, err
+	})
 }
 
 // service is the word of shell for the container of a Swarm service.
@@ -140,7 +157,7 @@ func (s *site) plain(t *testing.T, name string) *app {
 	// The first container's image changes this: the engine copies what it has at the mountpoint, with owner and mode.
 	assert.Equal(t, s.ok(t, "stat --format '%u:%g %a' "+poolPath+"/"+name), "1000:1000 770")
 	s.ok(t, fmt.Sprintf("docker run --detach --name %[1]s --network none --restart always --volume %[1]s:/config %[2]s", name, lab.StandIn))
-	return &app{site: s, name: name, container: name, pool: name}
+	return &app{site: s, name: name, pool: name}
 }
 
 // quote makes one word of shell.

@@ -7,7 +7,7 @@
 //
 // Booting is dear, so there are a few machines, each with its tests one after the other:
 //
-//   - TestNode, the quick init: the seed's Radarr stack across every kind of restart, and every refusal with its golden text.
+//   - TestNode, the quick init: the seed's Radarr stack across restarts, and every refusal with its golden text.
 //   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and a Swarm
 //     service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
 //   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with

@@ -9,16 +9,41 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// testRadarr deploys the seed's hybrid stack, and beside it a container without Swarm, and finds every row and every file
-// again after each thing that can be restarted.
-func (s *site) testRadarr(t *testing.T) {
+// restart is something that can be restarted under containers.
+type restart struct {
+	name string
+	do   func(s *site, t *testing.T)
+	// kept says that the containers must not notice.
+	kept bool
+}
+
+// restarts are those of every run; TestRestarts has more.
+func restarts() []restart {
+	return []restart{
+		{"plugin killed", (*site).killPlugin, true},
+		{"plugin disabled and enabled", (*site).cyclePlugin, true},
+		{"service updated", func(s *site, t *testing.T) {
+			t.Helper()
+			s.ok(t, "docker service update --force --detach radarr_radarr")
+		}, false},
+		{"engine restarted", (*site).cycleEngine, false},
+		{"power lost, the NAS back late", (*site).loseAllPower, false},
+	}
+}
+
+func (s *site) testRadarr(t *testing.T) { s.radarr(t, restarts()) }
+
+// radarr deploys the seed's hybrid stack, and beside it a container without Swarm, and finds every row and every file again after
+// each restart.
+func (s *site) radarr(t *testing.T, restarts []restart) {
+	t.Helper()
 	s.healed(t)
 	s.ok(t, "docker swarm init --advertise-addr "+s.node.Address())
 	s.stack(t, "radarr", testdata(t, "radarr/docker-compose.yml"))
 	step(t, "deploy the stack", func() {
 		s.ok(t, "cd /opt/radarr && set -a && . ./.env && docker stack deploy --resolve-image never --compose-file docker-compose.yml --compose-file lab.yml radarr")
 	})
-	radarr := &app{site: s, name: "radarr", container: service("radarr_radarr"), pool: "radarr", shares: []string{"torrents", "usenet"}}
+	radarr := &app{site: s, name: "radarr", service: "radarr_radarr", pool: "radarr", shares: []string{"torrents", "usenet"}}
 	alone := s.plain(t, "alone")
 	apps := []*app{radarr, alone}
 	step(t, "databases", func() {
@@ -26,21 +51,8 @@ func (s *site) testRadarr(t *testing.T) {
 			a.create(t)
 		}
 	})
-	for _, restart := range []struct {
-		name string
-		do   func(t *testing.T)
-		// kept says that the containers must not notice.
-		kept bool
-	}{
-		{"plugin killed", s.killPlugin, true},
-		{"plugin disabled and enabled", s.cyclePlugin, true},
-		{"service updated", func(t *testing.T) { s.ok(t, "docker service update --force --detach radarr_radarr") }, false},
-		{"engine restarted", s.cycleEngine, false},
-		{"engine killed", s.killEngine, false},
-		{"power lost", s.losePower, false},
-		{"power lost, the NAS back late", s.loseAllPower, false},
-	} {
-		t.Run(restart.name, func(t *testing.T) { afterRestart(t, apps, restart.do, restart.kept) })
+	for _, restart := range restarts {
+		t.Run(restart.name, func(t *testing.T) { afterRestart(t, apps, restart) })
 	}
 	for _, a := range apps {
 		a.add(t)
@@ -52,17 +64,17 @@ func (s *site) testRadarr(t *testing.T) {
 }
 
 // afterRestart writes, does something, and finds all that was ever written. That more can be written shows in the next one.
-func afterRestart(t *testing.T, apps []*app, restart func(t *testing.T), kept bool) {
+func afterRestart(t *testing.T, apps []*app, restart restart) {
 	before := map[*app]string{}
 	for _, a := range apps {
 		a.add(t)
 		before[a] = a.id(t)
 	}
-	step(t, "restart", func() { restart(t) })
+	step(t, "restart", func() { restart.do(apps[0].site, t) })
 	step(t, "rows and files", func() {
 		for _, a := range apps {
 			a.check(t)
-			if kept {
+			if restart.kept {
 				assert.Equal(t, a.id(t), before[a], "the container must not notice")
 			}
 		}
@@ -91,21 +103,8 @@ func (s *site) cycleEngine(t *testing.T) {
 	assert.NilError(t, s.node.StartDocker(t.Context()))
 }
 
-func (s *site) killEngine(t *testing.T) {
-	t.Helper()
-	s.ok(t, "engine=$(pidof dockerd) && kill -KILL $engine && while kill -0 $engine 2>/dev/null; do sleep 0.1; done")
-	assert.NilError(t, s.node.StartDocker(t.Context()))
-}
-
-// losePower pulls the plug. What a machine brings up at boot is the cluster stack and the engine; the session with the target,
-// the pool and the shares are the plugin's work.
-func (s *site) losePower(t *testing.T) {
-	t.Helper()
-	assert.NilError(t, s.node.Kill(t.Context()))
-	s.healed(t)
-}
-
-// loseAllPower pulls the plug of the house: the node is back before the NAS is. The engine gives up a container whose volume
+// loseAllPower pulls the plug of the house: the node is back before the NAS is. What a machine brings up at boot is the cluster stack and
+// the engine; the session with the target, the pool and the shares are the plugin's work. The engine gives up a container whose volume
 // is not there at its start, and the plugin starts it when it is (DESIGN D15).
 func (s *site) loseAllPower(t *testing.T) {
 	t.Helper()

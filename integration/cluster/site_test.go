@@ -59,23 +59,31 @@ func (s *site) refused(t *testing.T, script string) (string, time.Duration) {
 // eventually runs a script until it succeeds and returns what it printed then.
 func (s *site) eventually(t *testing.T, script string) string {
 	t.Helper()
+	return s.until(t, script, func(ctx context.Context) (lab.Result, error) { return s.node.Exec(ctx, script) })
+}
+
+// until tries something again and again. It pauses as long as an attempt took, so that on an emulated machine something is left for
+// what is waited for.
+func (s *site) until(t *testing.T, what string, attempt func(ctx context.Context) (lab.Result, error)) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, fmt.Errorf("not within %s", patience))
 	defer cancel()
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
 	var last lab.Result
 	for {
-		result, err := s.node.Exec(ctx, script)
+		start := time.Now()
+		result, err := attempt(ctx)
 		switch {
 		case err == nil && result.Code == 0:
 			return strings.TrimSpace(result.Stdout)
 		case err == nil:
 			last = result
+		case ctx.Err() == nil:
+			last = lab.Result{Stderr: err.Error()}
 		}
 		select {
-		case <-ticker.C:
+		case <-time.After(max(200*time.Millisecond, time.Since(start))):
 		case <-ctx.Done():
-			t.Fatalf("%s: %v; the last time it said:\n%s%s", script, context.Cause(ctx), last.Stdout, last.Stderr)
+			t.Fatalf("%s: %v; the last time it said:\n%s%s", what, context.Cause(ctx), last.Stdout, last.Stderr)
 		}
 	}
 }

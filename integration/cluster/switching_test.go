@@ -57,9 +57,9 @@ func (s *site) deployLocal(t *testing.T) []*app {
 	s.ok(t, "cd /opt/media && set -a && . ./.env && docker stack deploy --compose-file docker-compose.yml media")
 	shares := []string{"torrents", "usenet"}
 	apps := []*app{
-		{site: s, name: "sonarr", container: service("media_sonarr"), pool: "sonarr"},
-		{site: s, name: "emby", container: service("media_emby"), shares: shares},
-		{site: s, name: "radarr", container: service("media_radarr"), pool: "radarr", shares: shares},
+		{site: s, name: "sonarr", service: "media_sonarr", pool: "sonarr"},
+		{site: s, name: "emby", service: "media_emby", shares: shares},
+		{site: s, name: "radarr", service: "media_radarr", pool: "radarr", shares: shares},
 	}
 	step(t, "the stack on driver local", func() {
 		for _, a := range apps {

@@ -3,8 +3,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/integration/lab/image"
@@ -64,20 +62,8 @@ func (n *Node) StartDocker(ctx context.Context) error {
 	}
 }
 
-// engineAnswers asks from here, not with the node's docker command, whose start costs an emulated
-// machine half a second each time.
-func (n *Node) engineAnswers(ctx context.Context) bool {
-	conn, err := n.Dial(ctx, "unix", "/run/docker.sock")
-	if err != nil {
-		return false
-	}
-	defer conn.Close() //nolint:errcheck // one question, one answer
-	if _, err := io.WriteString(conn, "GET /_ping HTTP/1.0\r\n\r\n"); err != nil {
-		return false
-	}
-	answer, err := io.ReadAll(conn)
-	return err == nil && strings.Contains(string(answer), " 200 OK\r\n")
-}
+// engineAnswers says whether the engine serves.
+func (n *Node) engineAnswers(ctx context.Context) bool { return n.engine(ctx, "/_ping", nil) == nil }
 
 // StopDocker ends the engine in order, as a restart of it would.
 func (n *Node) StopDocker(ctx context.Context) error {

@@ -1,0 +1,31 @@
+//go:build lab && long
+
+package cluster
+
+import (
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab"
+)
+
+// TestRestarts is TestNode's stack with everything that can be restarted under it.
+func TestRestarts(t *testing.T) {
+	s := newSite(t, lab.Options{})
+	s.radarr(t, append(restarts(), restart{"engine killed", (*site).killEngine, false}, restart{"power lost", (*site).losePower, false}))
+	s.uninstall(t)
+}
+
+func (s *site) killEngine(t *testing.T) {
+	t.Helper()
+	s.ok(t, "engine=$(pidof dockerd) && kill -KILL $engine && while kill -0 $engine 2>/dev/null; do sleep 0.1; done")
+	assert.NilError(t, s.node.StartDocker(t.Context()))
+}
+
+// losePower pulls the plug of the node alone.
+func (s *site) losePower(t *testing.T) {
+	t.Helper()
+	assert.NilError(t, s.node.Kill(t.Context()))
+	s.healed(t)
+}

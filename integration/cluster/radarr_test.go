@@ -22,10 +22,7 @@ func restarts() []restart {
 	return []restart{
 		{"plugin killed", (*site).killPlugin, true},
 		{"plugin disabled and enabled", (*site).cyclePlugin, true},
-		{"service updated", func(s *site, t *testing.T) {
-			t.Helper()
-			s.ok(t, "docker service update --force --detach radarr_radarr")
-		}, false},
+		{"service updated", (*site).updateService, false},
 		{"engine restarted", (*site).cycleEngine, false},
 		{"power lost, the NAS back late", (*site).loseAllPower, false},
 	}
@@ -95,6 +92,11 @@ func (s *site) killPlugin(t *testing.T) {
 func (s *site) cyclePlugin(t *testing.T) {
 	t.Helper()
 	s.ok(t, "docker plugin disable --force homelab-storage && docker plugin enable homelab-storage")
+}
+
+func (s *site) updateService(t *testing.T) {
+	t.Helper()
+	s.ok(t, "docker service update --force --detach radarr_radarr")
 }
 
 func (s *site) cycleEngine(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -63,8 +64,22 @@ func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
 	return nil
 }
 
+// mirrorEvery is how often the pool's credentials are copied to this node, also when no volume was made or removed.
+const mirrorEvery = 30 * time.Second
+
+func (d *Driver) mirrorDue() bool {
+	return d.now().Sub(time.Unix(0, d.mirrored.Load())) >= mirrorEvery
+}
+
+// mirrorSecrets copies the pool's credentials to this node. What is in the way is told once.
 func (d *Driver) mirrorSecrets(ctx context.Context, pool backend.Pool) {
-	if err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool)); err != nil {
+	d.mirrored.Store(d.now().UnixNano())
+	err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool))
+	var text string
+	if err != nil {
+		text = err.Error()
+	}
+	if d.unmirrored.set(pool.Name, text) && err != nil {
 		d.log.WithError(err).WithField("pool", pool.Name).Warn("the credentials of the pool could not be copied to this node")
 	}
 }
@@ -99,11 +114,17 @@ func (d *Driver) followCatalog(ctx context.Context) {
 		d.log.WithError(err).Warn("the cluster's catalog is away; its mirror answers")
 		return
 	}
+	d.refreshCatalog(limited, proven)
+}
+
+// refreshCatalog reads what other nodes changed. Their volumes may have brought credentials, and so may their operators.
+func (d *Driver) refreshCatalog(ctx context.Context, pool backend.Pool) {
+	cluster := d.records.cluster
 	before := cluster.State().Generation
-	if err := cluster.Refresh(limited); err != nil {
+	if err := cluster.Refresh(ctx); err != nil {
 		d.log.WithError(err).Debug("the cluster's catalog could not be read")
 	}
-	if cluster.State().Generation != before { // another node's volume may have brought credentials
-		d.mirrorSecrets(limited, proven)
+	if cluster.State().Generation != before || d.mirrorDue() {
+		d.mirrorSecrets(ctx, pool)
 	}
 }

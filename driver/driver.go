@@ -104,6 +104,9 @@ type Driver struct {
 	opened   complaints // volumes of shares through which a database is open
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks, replies rounds
+	// mirrored is when the pool's credentials were copied to this node last, in Unix nanoseconds; unmirrored is what was in the way.
+	mirrored   atomic.Int64
+	unmirrored complaints
 	// recalled says that the engine was asked for the containers that an earlier process could not give their volumes.
 	recalled atomic.Bool
 	// unfinished are the volumes with a recorded intent that is not carried out yet.

@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -255,7 +256,7 @@ func (s *share) Kind() string { return backend.CIFS }
 
 func (s *share) Plan(_ context.Context, request backend.Request) (backend.Plan, error) {
 	location := request.Location
-	location.Device = request.Device
+	location.Device = cmp.Or(request.Device, request.Share)
 	return backend.Plan{Location: location, Username: request.Username, Password: request.Password, Warnings: []string{"inline password"}}, nil
 }
 

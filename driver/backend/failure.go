@@ -51,6 +51,12 @@ type Runner interface{ Run(ctx context.Context) }
 // Reporter is a backend that tells of its pools or shares, from memory, for the driver's health.
 type Reporter interface{ Report() []map[string]any }
 
+// Tester is a backend that can log in to a volume's storage without using it: with nil when that works, and else with the sentence
+// that a Mount would give.
+type Tester interface {
+	Test(ctx context.Context, location Location) error
+}
+
 // Disposer is a backend whose volumes have data of their own on every node: a Remove deletes this node's.
 type Disposer interface {
 	// Kept lists the IDs of the volumes that have data on this node, whether they still exist or not.

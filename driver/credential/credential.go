@@ -40,6 +40,9 @@ func (c Credentials) Check() error {
 	for _, field := range []struct{ name, text string }{
 		{"username", c.Username}, {"domain", c.Domain}, {"password", c.Password.Reveal()},
 	} {
+		if !utf8.ValidString(field.text) {
+			problems = append(problems, fmt.Errorf("the %s is not UTF-8", field.name))
+		}
 		if strings.ContainsAny(field.text, "\n\r\x00") {
 			problems = append(problems, fmt.Errorf("the %s holds a line end or a NUL byte", field.name))
 		}

@@ -189,7 +189,7 @@ func TestWrongCommandLines(t *testing.T) {
 	var text strings.Builder
 	for _, line := range []string{
 		"staus", "frobnicate", "trash", "trash lst", "trash ls x", "trash restore", "trash restore a b c", "trash empty", "trash empty x --all", "trash empty --older-than 7",
-		"holder break radarr", "holder show", "status --frmat json", "version --format xml", "credentials set", "credentials set nas", "credentials rm",
+		"holder break radarr", "holder show", "status --frmat json", "version --format xml", "credentials set", "credentials set nas", "credentials rm", "credentials rotate", "credentials test",
 		"catalog adopt now", "serve now", "status --socket /nowhere/p.sock",
 	} {
 		code, out, problem := run(t, "", append([]string{"homelab-storage"}, strings.Fields(line)...)...)

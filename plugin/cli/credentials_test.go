@@ -1,12 +1,20 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
+
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 )
 
 // Credentials are set from standard input, listed without the password, and removed.
@@ -43,6 +51,77 @@ func TestCredentials(t *testing.T) {
 	code, text = do("", "rm", "nas")
 	assert.Equal(t, code, 1)
 	assert.Equal(t, text, "homelab-storage: there are no credentials \"nas\" on this node; credentials ls lists them\n")
+}
+
+func (o *operator) CredentialsSet(_ context.Context, name string, login credential.Credentials) error {
+	o.got = fmt.Sprintf("%s,%s,%s,%s", name, login.Username, login.Domain, login.Password.Reveal())
+	return nil
+}
+
+func (o *operator) CredentialsRemove(_ context.Context, name string) error {
+	o.got = "removed " + name
+	return nil
+}
+
+func (o *operator) CredentialsUse(context.Context, string) (driver.CredentialsUse, error) {
+	if o.empty {
+		return driver.CredentialsUse{}, nil
+	}
+	return driver.CredentialsUse{Volumes: []string{"films", "tv"}, Mounted: []string{"films", "tv"}, Shares: []string{"media"}}, nil
+}
+
+func (o *operator) CredentialsTest(_ context.Context, name, share string) ([]driver.LoginTest, error) {
+	if o.empty {
+		return nil, errors.New("no volume and no configured share uses the credentials")
+	}
+	if share != "" {
+		return []driver.LoginTest{{Share: share, Took: 20 * time.Millisecond}}, nil
+	}
+	return []driver.LoginTest{{Share: "//nas/media", Took: 20 * time.Millisecond}, {Share: "//nas/tv", Took: 1340 * time.Millisecond, Problem: "the server refused the user of the credentials \"" + name + "\""}}, nil
+}
+
+// What the commands do with the plugin's help: for all nodes, with a new password, and a try.
+func TestCredentialsOfAllNodes(t *testing.T) {
+	home := here(t)
+	var text strings.Builder
+	for _, empty := range []bool{false, true} {
+		service := &operator{empty: empty}
+		serve(t, service)
+		do := func(input, line string) {
+			code, out, problem := run(t, input, append([]string{"docker-homelab", "homelab", "--socket", "p.sock"}, append(strings.Fields(line), "--state-dir", "state")...)...)
+			assert.Assert(t, !strings.Contains(out+problem, "hunter"))
+			fmt.Fprintf(&text, "$ docker homelab %s\n%s%s[%d]\n\n", line, out, problem, code)
+		}
+		do("hunter1", "credentials set nas --username media --domain HOME --all-nodes")
+		assert.Equal(t, service.got, "nas,media,HOME,hunter1")
+		do("hunter1", "credentials set nas --username media")
+		do("hunter2", "credentials set nas --username media --all-nodes")
+		do("hunter3\n", "credentials rotate nas")
+		content, err := os.ReadFile("state/credentials/nas")
+		assert.NilError(t, err)
+		assert.Equal(t, string(content), "username=media\npassword=hunter3\n")
+		do("hunter", "credentials rotate other")
+		do("", "credentials test nas")
+		do("", "credentials test nas //nas/films --format json")
+		do("", "credentials rm nas")
+		do("", "credentials rm nas --force")
+		do("", "credentials rm nas --all-nodes --force")
+		assert.Equal(t, service.got, "removed nas")
+		t.Chdir(home)
+	}
+	golden.Assert(t, text.String(), "credentials.golden")
+}
+
+// A rotation of what is on the pool goes there.
+func TestRotateOnThePool(t *testing.T) {
+	service := &operator{}
+	serve(t, service)
+	assert.NilError(t, os.MkdirAll("state/credentials/.pool", 0o700))
+	assert.NilError(t, os.WriteFile("state/credentials/.pool/nas", []byte("username=media\ndomain=HOME\npassword=old\n"), 0o600))
+	code, out, problem := run(t, "new, with blanks ", "x", "--socket", "p.sock", "credentials", "rotate", "nas", "--state-dir", "state")
+	assert.Equal(t, code, 0, problem)
+	assert.Equal(t, service.got, "nas,media,HOME,new, with blanks ")
+	assert.Assert(t, strings.Contains(out, "for all nodes"))
 }
 
 func TestCredentialsThatAreRefused(t *testing.T) {

@@ -54,6 +54,7 @@ func administer[Q, R any](s *Server, name string, work func(ctx context.Context,
 }
 
 func (s *Server) administrationRoutes() {
+	s.credentialsRoutes()
 	administer(s, "Status", func(ctx context.Context, service Service, _ none) (driver.Health, error) {
 		return service.Health(ctx), nil
 	})

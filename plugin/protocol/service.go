@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 )
 
 // Service is what the socket offers. A method returns when its context ends.
@@ -34,6 +35,11 @@ type Administration interface {
 	Holders(ctx context.Context, pool string) ([]driver.HolderRecord, error)
 	HolderOf(ctx context.Context, volume string) (driver.HolderRecord, error)
 	HolderBreak(ctx context.Context, volume, node string, force bool) error
+	// CredentialsSet and CredentialsRemove are about those of all nodes; a node's own are files that the command writes itself.
+	CredentialsSet(ctx context.Context, name string, login credential.Credentials) error
+	CredentialsRemove(ctx context.Context, name string) error
+	CredentialsUse(ctx context.Context, name string) (driver.CredentialsUse, error)
+	CredentialsTest(ctx context.Context, name, share string) ([]driver.LoginTest, error)
 	CatalogAdopt(ctx context.Context) ([]string, error)
 	CatalogRestore(ctx context.Context) (int, error)
 	// Drain and Undrain begin what may take long, or join it, and answer at the first news; DrainProgress has more.

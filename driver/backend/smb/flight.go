@@ -171,6 +171,7 @@ func (b *Backend) mount(ctx context.Context, s share) error {
 	if err != nil {
 		return b.explain(s, err)
 	}
+	b.loggedIn(s.target, login)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answered[strings.ToLower(s.server)] = address

@@ -150,7 +150,7 @@ func TestStaleShareIsReplaced(t *testing.T) {
 	first, err := b.backend.Stage(t.Context(), volume("v", ""))
 	assert.NilError(t, err)
 	target := b.bindTo(t, "v", first)
-	b.kernel.Fail(mountertest.OpDo, 1, syscall.ESTALE)
+	b.kernel.Fail(mountertest.OpDo, 2, syscall.ESTALE) // the first one reads the credentials
 	second, err := b.backend.Stage(t.Context(), volume("v", ""))
 	assert.NilError(t, err)
 	assert.Equal(t, second.Base.Path, first.Base.Path+".2")

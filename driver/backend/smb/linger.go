@@ -115,6 +115,7 @@ func (b *Backend) unmount(ctx context.Context, target string, last bool) {
 		log.WithError(err).Warn("an unused share cannot be unmounted")
 		return
 	}
+	b.loggedOut(target)
 	log.Info("unused share unmounted")
 	if key, _ := b.place(target); last {
 		b.drop(key)

@@ -63,12 +63,14 @@ type Backend struct {
 	states   map[string]state      // by key: what was last seen of a share
 	active   map[string]*flight    // by server: the flight that holds its lock
 	answered map[string]netip.Addr // by server: the address that it was last mounted from
+	logins   logins
 }
 
 var _ interface {
 	backend.Backend
 	backend.Runner
 	backend.Reporter
+	backend.Tester
 } = (*Backend)(nil)
 
 // New makes the backend. It touches nothing.
@@ -77,6 +79,7 @@ func New(options Options) *Backend {
 		kernel: options.Mounter, settings: options.Settings, credentials: options.Credentials, root: options.ShareRoot,
 		dial: options.Dial, now: options.Now, log: options.Log, durable: options.Durable,
 		flights: map[string]*flight{}, states: map[string]state{}, active: map[string]*flight{}, answered: map[string]netip.Addr{},
+		logins: newLogins(),
 		memory: memory{folder: options.Memory, given: options.Durable, log: options.Log},
 	}
 	if b.dial == nil {

@@ -96,7 +96,7 @@ func TestShareIsFoundAgainAfterARestart(t *testing.T) {
 	b := newBench(t)
 	_, err := b.backend.Stage(t.Context(), volume("v", ""))
 	assert.NilError(t, err)
-	_, err = b.restart(nil).Stage(t.Context(), volume("v", ""))
+	_, err = b.restart(b.store).Stage(t.Context(), volume("v", ""))
 	assert.NilError(t, err)
 	assert.Equal(t, b.mounts(), 1)
 }
@@ -203,9 +203,9 @@ func TestHangingServer(t *testing.T) {
 // A mounted share whose server is gone hangs in every look: one thread waits, others are answered at once.
 func TestMountedShareHangs(t *testing.T) {
 	b := newBench(t)
-	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	staged, err := b.backend.Stage(t.Context(), volume("v", ""))
 	assert.NilError(t, err)
-	hold := b.kernel.Hold(mountertest.OpDo, "")
+	hold := b.kernel.Hold(mountertest.OpDo, "share "+staged.Base.Path)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = b.backend.Stage(ctx, volume("v", ""))

@@ -44,9 +44,11 @@ func (b *Backend) visit(ctx context.Context, s share, work func(root *os.Root) e
 	if err != nil {
 		return s, err
 	}
-	reason := b.look(ctx, s, work)
-	if !errors.Is(reason, errStale) || b.replacedLately(s) {
-		return s, inside(reason)
+	reason := b.rotated(ctx, s)
+	if reason == nil {
+		if reason = b.look(ctx, s, work); !errors.Is(reason, errStale) || b.replacedLately(s) {
+			return s, inside(reason)
+		}
 	}
 	fresh := s
 	fresh.stale = s.target
@@ -143,6 +145,9 @@ func (b *Backend) replaced(s share, reason error) {
 	text := "this share was mounted anew, since its old mount had become stale; containers that were started before use the old one: restart them if they report errors"
 	if moved, ok := errors.AsType[*movedError](reason); ok {
 		text = b.explainMoved(s, moved)
+	}
+	if rotated, ok := errors.AsType[*rotatedError](reason); ok {
+		text = rotated.note()
 	}
 	b.log.WithError(reason).WithField("share", s.device).Warn("a share was mounted anew beside its old mount")
 	b.mu.Lock()

@@ -1,0 +1,154 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+)
+
+// maxTests bounds how many shares are tried at once.
+const maxTests = 16
+
+// CredentialsUse is what depends on credentials of one name.
+type CredentialsUse struct {
+	Volumes []string `json:"volumes"` // of the cluster
+	Mounted []string `json:"mounted"` // those of them that are mounted on this node
+	Shares  []string `json:"shares"`  // of this node's configuration, by name
+}
+
+// LoginTest is one try to log in to a share.
+type LoginTest struct {
+	Share   string        `json:"share"` // //server/share
+	Problem string        `json:"problem,omitempty"`
+	Took    time.Duration `json:"took"` // nanoseconds
+}
+
+// CredentialsSet stores credentials for all nodes, on the catalog pool. Other nodes copy them within half a minute.
+func (d *Driver) CredentialsSet(ctx context.Context, name string, login credential.Credentials) error {
+	pool, err := d.sharedCredentials(ctx)
+	if err != nil {
+		return err
+	}
+	return d.options.Secrets.SetAll(ctx, credentialsFolder(pool), name, login)
+}
+
+// CredentialsRemove takes the credentials of a name away from all nodes.
+func (d *Driver) CredentialsRemove(ctx context.Context, name string) error {
+	pool, err := d.sharedCredentials(ctx)
+	if err != nil {
+		return err
+	}
+	return d.options.Secrets.RemoveAll(ctx, credentialsFolder(pool), name)
+}
+
+// sharedCredentials is the pool that has the credentials of all nodes, proven.
+func (d *Driver) sharedCredentials(ctx context.Context) (backend.Pool, error) {
+	if _, ok := d.options.Settings.Current().CatalogPool(); !ok {
+		return backend.Pool{}, errors.New("credentials for all nodes are kept on the catalog pool, and no pool is configured: leave --all-nodes out to keep them on this node")
+	}
+	pool, err := d.attachFor(ctx, d.records.cluster)
+	if err != nil {
+		return backend.Pool{}, err
+	}
+	return *pool, nil
+}
+
+// CredentialsUse tells what depends on credentials of one name.
+func (d *Driver) CredentialsUse(_ context.Context, name string) (CredentialsUse, error) {
+	use := CredentialsUse{Volumes: []string{}, Mounted: []string{}, Shares: []string{}}
+	now := d.options.Settings.Current()
+	for _, record := range d.records.list() {
+		if record.Location.Credentials != name {
+			continue
+		}
+		use.Volumes = append(use.Volumes, record.Name)
+		if d.inUse(record.Name) {
+			use.Mounted = append(use.Mounted, record.Name)
+		}
+	}
+	for _, share := range now.Shares {
+		if share.Credentials == name || share.Credentials == "" && now.Credentials == name {
+			use.Shares = append(use.Shares, share.Name)
+		}
+	}
+	slices.Sort(use.Volumes)
+	slices.Sort(use.Mounted)
+	return use, nil
+}
+
+// CredentialsTest logs in with credentials: to one share, as it is written for a volume, or to every share of the volumes and of the
+// configuration that use them. It waits 30 s at most for each, for all at the same time.
+func (d *Driver) CredentialsTest(ctx context.Context, name, share string) ([]LoginTest, error) {
+	if _, err := d.options.Secrets.Get(ctx, name); err != nil {
+		return nil, err
+	}
+	tester, ok := d.backends[backend.CIFS].(backend.Tester)
+	if !ok {
+		return nil, errors.New("this plugin has no SMB storage")
+	}
+	locations, err := d.testable(ctx, name, share)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(locations) == 0:
+		return nil, fmt.Errorf("no volume and no configured share uses the credentials %q; name a share: `docker homelab credentials test %s //server/share`", name, name)
+	}
+	tests := make([]LoginTest, min(len(locations), maxTests))
+	var group sync.WaitGroup
+	for i := range tests {
+		group.Go(func() {
+			began := time.Now()
+			err := tester.Test(ctx, locations[i])
+			tests[i] = LoginTest{Share: locations[i].Device, Took: time.Since(began)}
+			if err != nil {
+				tests[i].Problem = strings.TrimPrefix(err.Error(), locations[i].Device+": ")
+			}
+		})
+	}
+	group.Wait()
+	return tests, nil
+}
+
+// testable are the shares that are tried, each once.
+func (d *Driver) testable(ctx context.Context, name, share string) ([]backend.Location, error) {
+	var locations []backend.Location
+	add := func(location backend.Location) {
+		location.Subdir = ""
+		same := func(other backend.Location) bool {
+			return strings.EqualFold(other.Device, location.Device) && slices.Equal(other.MountOptions, location.MountOptions)
+		}
+		if !slices.ContainsFunc(locations, same) {
+			locations = append(locations, location)
+		}
+	}
+	named := []string{share}
+	if share == "" {
+		use, err := d.CredentialsUse(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, volume := range use.Volumes {
+			if record, _, ok := d.records.get(volume); ok {
+				add(record.Location)
+			}
+		}
+		named = use.Shares
+	}
+	for _, one := range named {
+		plan, err := d.backends[backend.CIFS].Plan(ctx, backend.Request{
+			Share: one, Explicit: map[string]bool{"credentials": true}, Location: backend.Location{Kind: backend.CIFS, Credentials: name},
+		})
+		if err != nil {
+			return nil, err
+		}
+		add(plan.Location)
+	}
+	return locations, nil
+}

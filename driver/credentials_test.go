@@ -1,0 +1,94 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// Test is a login that //nas/refused does not let in.
+func (s *share) Test(_ context.Context, location backend.Location) error {
+	if strings.HasSuffix(location.Device, "/refused") {
+		return errors.New(location.Device + ": the server refused " + location.Credentials)
+	}
+	return nil
+}
+
+func TestCredentialsOfAllNodes(t *testing.T) {
+	b := newBench(t)
+	var ahead atomic.Int64
+	b.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	b.start(t)
+	login := credential.Credentials{Username: "bob", Password: mounter.NewSecret("canary")}
+	assert.NilError(t, b.driver.CredentialsSet(t.Context(), "nas", login))
+	onPool := filepath.Join(b.pool.proven().Private, backend.CredentialsFolder, "nas")
+	text, err := os.ReadFile(onPool)
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "username=bob\npassword=canary\n")
+	found, err := b.options.Secrets.Get(t.Context(), "nas")
+	assert.NilError(t, err)
+	assert.Equal(t, found.Username, "bob")
+	assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "../x", login), "must be 1 to 128 letters")
+
+	// What another node stores is copied without any volume being made.
+	stop := b.run(t)
+	defer stop()
+	assert.NilError(t, os.WriteFile(onPool, []byte("username=alice\npassword=canary\n"), 0o600))
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		ahead.Add(int64(time.Minute))
+		found, err := b.options.Secrets.Get(t.Context(), "nas")
+		if err != nil || found.Username != "alice" {
+			return poll.Continue("it is still %s's: %v", found.Username, err)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(20*time.Second))
+
+	assert.NilError(t, b.driver.CredentialsRemove(t.Context(), "nas"))
+	_, err = b.options.Secrets.Get(t.Context(), "nas")
+	assert.ErrorIs(t, err, credential.ErrNotFound)
+	b.source.now.Store(&settings.Settings{Node: "node1"})
+	assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "nas", login), "no pool is configured: leave --all-nodes out")
+}
+
+func TestCredentialsAreTried(t *testing.T) {
+	b := newBench(t)
+	now := configured()
+	now.Shares = []settings.Share{{Name: "media", Device: "//nas/media", Credentials: "nas"}, {Name: "other", Device: "//nas/other", Credentials: "tv"}}
+	now.Credentials = "nas"
+	b.source.now.Store(now)
+	_, err := b.driver.CredentialsTest(t.Context(), "nas", "")
+	assert.ErrorIs(t, err, credential.ErrNotFound)
+	login := credential.Credentials{Username: "bob", Password: mounter.NewSecret("canary")}
+	assert.NilError(t, b.options.Secrets.Set(t.Context(), "nas", login))
+	assert.NilError(t, b.options.Secrets.Set(t.Context(), "lone", login))
+	b.create(t, "films", map[string]string{"type": "cifs", "device": "//nas/refused", "credentials": "nas"})
+	b.create(t, "shows", map[string]string{"type": "cifs", "device": "//NAS/refused", "credentials": "nas", "subdir": "tv"})
+	use, err := b.driver.CredentialsUse(t.Context(), "nas")
+	assert.NilError(t, err)
+	assert.DeepEqual(t, use.Volumes, []string{"films", "shows"})
+	assert.DeepEqual(t, use.Shares, []string{"media"})
+	tests, err := b.driver.CredentialsTest(t.Context(), "nas", "")
+	assert.NilError(t, err)
+	assert.Equal(t, len(tests), 2, "each share once: %v", tests)
+	assert.Equal(t, tests[0].Share, "//nas/refused")
+	assert.Equal(t, tests[0].Problem, "the server refused nas")
+	assert.Equal(t, tests[1].Problem, "")
+	_, err = b.driver.CredentialsTest(t.Context(), "lone", "")
+	assert.ErrorContains(t, err, "name a share: `docker homelab credentials test lone //server/share`")
+	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "//nas/refused")
+	assert.NilError(t, err)
+	assert.Equal(t, tests[0].Problem, "the server refused lone")
+}

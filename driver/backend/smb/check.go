@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
 const (
@@ -25,6 +26,9 @@ const (
 	refusedPause = 10 * time.Minute
 	// giveUp is when the background forgets a share that is not mounted and that nothing has asked for.
 	giveUp = 24 * time.Hour
+	// hopeless is how long a mount may hang although its server accepts connections. The kernel's own search for a server that is
+	// back takes some seconds (FACTS 4).
+	hopeless = 2 * time.Minute
 	// checkLimit bounds one look of the background.
 	checkLimit = 30 * time.Second
 )
@@ -118,13 +122,53 @@ func (b *Backend) check(ctx context.Context, s share) {
 		b.drop(s.key) // unmounted by hand, or long unused
 		return
 	}
-	s, err = b.visit(ctx, s, func(root *os.Root) error {
-		_, err := root.Stat(".")
-		return err
-	})
+	s, err = b.visit(ctx, s, glance)
+	if errors.Is(err, mounter.ErrBusy) || errors.Is(err, mounter.ErrStuck) {
+		s, err = b.unstick(ctx, s, err)
+	}
 	if !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends, which says nothing of the share
 		b.note(s, b.told(s, err))
 	}
+}
+
+// glance asks a share for its root.
+func glance(root *os.Root) error {
+	_, err := root.Stat(".")
+	return err
+}
+
+// unstick finds out about a mounted share in which a look has not come back. One that still hangs when its server has accepted
+// connections for a while hangs for good, and is replaced.
+func (b *Backend) unstick(ctx context.Context, s share, stuck error) (share, error) {
+	reason := b.diagnose(ctx, s)
+	accepts := b.accepting(s.key, reason == nil)
+	switch {
+	case errors.Is(reason, backend.ErrUnavailable):
+		return s, reason
+	case reason == nil && accepts < hopeless, b.replacedLately(s), s.mounted == "":
+		return s, stuck
+	case reason == nil:
+		reason = errStale
+	}
+	return b.replace(ctx, s, reason, glance)
+}
+
+// accepting tells for how long the server of a share that hangs has accepted connections.
+func (b *Backend) accepting(key string, does bool) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.states[key]
+	switch {
+	case !does:
+		known.accepts = time.Time{}
+	case known.accepts.IsZero():
+		known.accepts = b.now()
+	}
+	b.states[key] = known
+	if known.accepts.IsZero() {
+		return 0
+	}
+	return b.now().Sub(known.accepts)
 }
 
 // drop forgets a share that is not mounted.

@@ -37,6 +37,9 @@ func (b *Backend) ensure(ctx context.Context, s share) (share, error) {
 	for range 4 { // a mount, and unmounts that came first
 		current := b.touch(s)
 		if current == nil {
+			if there, ok := b.proven(s); ok {
+				return there, nil
+			}
 			there, mounted, err := b.mounted(ctx, s)
 			if mounted || err != nil {
 				return there, err
@@ -48,6 +51,17 @@ func (b *Backend) ensure(ctx context.Context, s share) (share, error) {
 		}
 	}
 	return s, b.explain(s, fmt.Errorf("the mount table does not show the share at %s after it was mounted", s.first))
+}
+
+// proven gives the mount that was found in the table before and was well since: a table with hundreds of volumes takes milliseconds to
+// read. The look that follows makes sure that the same file system is there.
+func (b *Backend) proven(s share) (share, bool) {
+	known, _ := b.known(s.key)
+	if s.background || s.stale != "" || s.unproven || known.err != nil || known.share.number == 0 {
+		return s, false
+	}
+	s.target, s.mounted, s.number = known.share.target, known.share.mounted, known.share.number
+	return s, true
 }
 
 // mounted says whether the share has a mount that is not a stale one, and which.

@@ -326,3 +326,50 @@ func TestSilentResolver(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A share that somebody unmounted by hand is mounted again; while all is well the mount table is not read.
+func TestMountTableIsReadWhenItMatters(t *testing.T) {
+	b := newBench(t)
+	staged, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	tables := func() int { return len(b.kernel.Actions(mountertest.OpTable)) }
+	before := tables()
+	for range 3 {
+		_, err = b.backend.Stage(t.Context(), volume("w", ""))
+		assert.NilError(t, err)
+	}
+	assert.Equal(t, tables(), before)
+	assert.NilError(t, b.kernel.Unmount(t.Context(), staged.Base.Path))
+	again, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Equal(t, again.Base, staged.Base)
+	assert.Equal(t, b.mounts(), 2)
+	assert.Assert(t, b.status()["note"] == nil)
+}
+
+// A mount that hangs although its server is there is given time to come back by itself, and then replaced by the background.
+func TestHangsForGood(t *testing.T) {
+	b := newBench(t)
+	first, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = b.backend.Stage(ctx, volume("v", ""))
+	assert.ErrorContains(t, err, "has not answered since")
+	for range 100 {
+		b.pass(time.Second)
+		b.checked(t)
+	}
+	assert.Equal(t, b.mounts(), 1)
+	assert.Assert(t, b.status()["problem"] != nil)
+	for range 60 {
+		b.pass(time.Second)
+		b.checked(t)
+	}
+	assert.Equal(t, b.mounts(), 2)
+	second, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Equal(t, second.Base.Path, first.Base.Path+".2")
+	b.kernel.Release(hold)
+}

@@ -41,8 +41,12 @@ type share struct {
 	location     backend.Location // all of the volume's but what is its own
 	// target is where the share is mounted, mounted its server's address then; both are "" until a mount was found.
 	target, mounted string
+	// number is the file system's (st_dev), which a look found there; 0 before.
+	number uint64
 	// stale is a mount that shall be replaced, or "".
 	stale string
+	// unproven says that only the mount table counts.
+	unproven bool
 	// background says that no volume asks.
 	background bool
 	// For the sentences: user is who logs in, once that was read; creating says that the volume does not exist yet.

@@ -18,6 +18,7 @@ type state struct {
 	err      error     // of the last look; nil when it was well
 	when     time.Time // of the last look; zero before the first
 	since    time.Time // since when it has not been well
+	accepts  time.Time // since when its server accepts connections although it hangs
 	note     string    // what a person should know although it is well
 	tries    int       // of the background, since it was last well
 	next     time.Time // when the background looks again; zero is never
@@ -67,7 +68,7 @@ func (b *Backend) note(s share, err error) {
 	known.share, known.err, known.when = s, err, now
 	switch {
 	case err == nil:
-		known.since, known.tries = time.Time{}, 0
+		known.since, known.accepts, known.tries = time.Time{}, time.Time{}, 0
 	case before == nil:
 		known.since = now
 	}

@@ -24,6 +24,9 @@ const (
 	replacePause = time.Minute
 )
 
+// errGone says that a mount is not where it was found before.
+var errGone = errors.New("the share is not mounted there any more")
+
 // errStale says that a mount cannot be used any more although its server is there.
 var errStale = errors.New("the share's mount is stale")
 
@@ -45,18 +48,36 @@ func (b *Backend) visit(ctx context.Context, s share, work func(root *os.Root) e
 		return s, err
 	}
 	reason := b.rotated(ctx, s)
-	if reason == nil {
-		if reason = b.look(ctx, s, work); !errors.Is(reason, errStale) || b.replacedLately(s) {
-			return s, inside(reason)
+	if reason != nil {
+		return b.replace(ctx, s, reason, work)
+	}
+	reason = b.look(ctx, &s, work)
+	if errors.Is(reason, errGone) {
+		s.number, s.unproven = 0, true
+		if s, err = b.ensure(ctx, s); err != nil {
+			return s, err
+		}
+		if reason = b.look(ctx, &s, work); errors.Is(reason, errGone) { // it is mounted: the server does not have it
+			reason = fmt.Errorf("%w: %w", errStale, reason)
 		}
 	}
+	if !errors.Is(reason, errStale) || b.replacedLately(s) {
+		return s, inside(reason)
+	}
+	return b.replace(ctx, s, reason, work)
+}
+
+// replace mounts a share anew beside its stale mount, and works in it.
+func (b *Backend) replace(ctx context.Context, s share, reason error, work func(root *os.Root) error) (share, error) {
 	fresh := s
-	fresh.stale = s.target
-	if fresh, err = b.ensure(ctx, fresh); err != nil {
+	fresh.stale, fresh.number = s.target, 0
+	fresh, err := b.ensure(ctx, fresh)
+	if err != nil {
 		return s, err
 	}
 	b.replaced(fresh, reason)
-	return fresh, inside(b.look(ctx, fresh, work))
+	reason = b.look(ctx, &fresh, work)
+	return fresh, inside(reason)
 }
 
 // replacedLately says that another new mount would not help either.
@@ -67,41 +88,66 @@ func (b *Backend) replacedLately(s share) bool {
 
 // look works in a mounted share, on a thread of its own. One look is in flight per mount, so that a server that is gone takes one
 // thread and answers everybody else at once. While the mount says nothing its server is asked why.
-func (b *Backend) look(ctx context.Context, s share, work func(root *os.Root) error) error {
+func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) error) error {
+	asked, number := *s, uint64(0)
 	limited, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	limited, give := context.WithCancelCause(limited)
 	defer give(nil)
 	patience := time.AfterFunc(lookPatience, func() {
-		if reason := b.diagnose(limited, s); reason != nil {
+		if reason := b.diagnose(limited, asked); reason != nil {
 			give(reason)
 		}
 	})
 	defer patience.Stop()
-	err := b.kernel.Do(limited, "share "+s.target, func() error {
-		root, err := os.OpenRoot(s.target)
-		if err != nil {
-			return b.judge(s, err)
-		}
-		return errors.Join(work(root), root.Close())
+	err := b.kernel.Do(limited, "share "+asked.target, func() (err error) {
+		number, err = enter(asked, work)
+		return err
 	})
+	if err == nil {
+		s.number = number
+	}
 	switch reason := context.Cause(limited); {
 	case errors.Is(err, mounter.ErrStuck) && (errors.Is(reason, errStale) || errors.Is(reason, backend.ErrUnavailable)):
 		return reason
-	case errors.Is(err, mounter.ErrBusy):
-		return b.stuck(s, err)
+	case errors.Is(err, mounter.ErrBusy) && !asked.background:
+		return b.stuck(asked, err)
 	case errors.Is(err, syscall.ESTALE):
 		return fmt.Errorf("%w: %w", errStale, err)
 	}
 	return err
 }
 
-// judge says of a share whose root cannot be opened that its mount is stale: the server made the share anew, forgot the session,
-// or changed who may use it. Mounting it again finds out. A server that is away makes the call hang instead.
-func (b *Backend) judge(s share, err error) error {
-	if errors.Is(err, os.ErrNotExist) && s.stale == "" || errors.Is(err, syscall.ESTALE) || errors.Is(err, syscall.EACCES) ||
-		errors.Is(err, syscall.EHOSTDOWN) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EKEYREVOKED) {
-		return fmt.Errorf("%w: %w", errStale, err)
+// enter works in a mounted share, and tells its file system.
+func enter(s share, work func(root *os.Root) error) (number uint64, err error) {
+	root, err := os.OpenRoot(s.target)
+	if err != nil {
+		return 0, judge(err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	info, err := root.Stat(".")
+	if err != nil {
+		return 0, judge(err)
+	}
+	if facts, ok := info.Sys().(*syscall.Stat_t); ok {
+		number = facts.Dev
+	}
+	if s.number != 0 && s.number != number {
+		return 0, errGone
+	}
+	return number, work(root)
+}
+
+// judge says of a share whose root cannot be opened that its mount is gone, or stale: the server made the share anew, forgot the
+// session, or changed who may use it. Mounting it again finds out. A server that is away makes the call hang instead.
+func judge(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	for _, number := range []syscall.Errno{syscall.ESTALE, syscall.EACCES, syscall.EHOSTDOWN, syscall.EIO, syscall.ENODEV, syscall.EKEYREVOKED} {
+		if errors.Is(err, number) {
+			return fmt.Errorf("%w: %w", errStale, err)
+		}
 	}
 	return err
 }

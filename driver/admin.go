@@ -195,6 +195,9 @@ func (d *Driver) held(ctx context.Context, volume string) (holder.Directory, err
 // node knew.
 func (d *Driver) CatalogAdopt(ctx context.Context) ([]string, error) {
 	lost, err := d.records.cluster.Adopt(ctx)
+	if err == nil {
+		d.records.cluster.Detach() // the background attaches it as it is now, with the credentials beside it
+	}
 	var names []string
 	for _, record := range lost {
 		names = append(names, record.Name)
@@ -204,7 +207,11 @@ func (d *Driver) CatalogAdopt(ctx context.Context) ([]string, error) {
 
 // CatalogRestore writes the records that this node knows onto the catalog pool, and says how many.
 func (d *Driver) CatalogRestore(ctx context.Context) (int, error) {
-	return d.records.cluster.Restore(ctx)
+	count, err := d.records.cluster.Restore(ctx)
+	if err == nil {
+		d.records.cluster.Detach()
+	}
+	return count, err
 }
 
 // Health tells the driver's own state, from memory.

@@ -54,12 +54,15 @@ func (d *Driver) dropSecret(ctx context.Context, pool *backend.Pool, name string
 }
 
 func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
-	if err := d.records.cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder)); err != nil {
+	err := d.records.cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder))
+	if err == nil || errors.Is(err, catalog.ErrFrozen) { // one that is frozen is attached
+		d.catalogPool.Store(&pool)
+	}
+	if err != nil {
 		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
 	}
 	d.mirrorSecrets(ctx, pool)
 	d.unfinished.add(d.interrupted()...)
-	d.catalogPool.Store(&pool)
 	d.log.WithField("pool", pool.Name).Info("the cluster's catalog is attached")
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -47,5 +48,24 @@ func TestCatalogOfOtherNodesIsNamed(t *testing.T) {
 
 	assert.NilError(t, os.Remove(filepath.Join(theirs, "theirs.json")))
 	b.driver.Sweep(t.Context())
+	assert.Equal(t, len(b.driver.Health(t.Context()).Problems), 0)
+}
+
+// A node whose configuration names the wrong pool for a while has the right one again afterwards.
+func TestCatalogPoolIsCorrected(t *testing.T) {
+	b := newBench(t)
+	b.kernel.MountHost(besidePath, mountertest.FileSystem{Type: "ocfs2", UUID: strings.Repeat("B", 32), Source: "/dev/sdb"})
+	b.create(t, "ours", map[string]string{"class": "db"})
+	wrong := configured()
+	wrong.Pools[0].Catalog = false
+	wrong.Pools = append(wrong.Pools, settings.Pool{Name: besideName, Path: besidePath, Catalog: true})
+	b.source.now.Store(wrong)
+	for range 2 {
+		err := b.driver.Create(t.Context(), "another", map[string]string{"class": "db"})
+		assert.ErrorIs(t, err, catalog.ErrFrozen)
+		assert.ErrorContains(t, err, "docker homelab catalog restore")
+	}
+	b.source.now.Store(configured())
+	b.create(t, "another", map[string]string{"class": "db"})
 	assert.Equal(t, len(b.driver.Health(t.Context()).Problems), 0)
 }

@@ -51,8 +51,9 @@ func TestShareOptions(t *testing.T) {
 
 func TestSecretIsNeverShown(t *testing.T) {
 	secret := struct{ Password Secret }{NewSecret("hunter2")}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		text := fmt.Sprintf(verb, secret) + fmt.Sprintf(verb, &secret.Password)
+	behind := struct{ Share *Share }{&Share{Password: secret.Password}}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%!"} {
+		text := fmt.Sprintf(verb, secret) + fmt.Sprintf(verb, &secret.Password) + fmt.Sprintf(verb, behind)
 		assert.Assert(t, !strings.Contains(text, "hunter2") && !strings.Contains(text, "68756e"), text)
 	}
 	text, err := json.Marshal(secret)

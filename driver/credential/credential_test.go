@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 	} {
 		got, err := credential.Parse(strings.NewReader(text))
 		assert.NilError(t, err)
-		assert.Equal(t, got, want)
+		assert.DeepEqual(t, got, want)
 	}
 	for text, want := range map[string]string{
 		"username=bob\ncanary":                      `line 2: has no "="`,
@@ -65,7 +65,7 @@ func TestStoreKeepsEveryPassword(t *testing.T) {
 		assert.NilError(t, store.Set(t.Context(), "nas", want))
 		got, err := store.Get(t.Context(), "nas")
 		assert.NilError(t, err)
-		assert.Equal(t, got, want)
+		assert.DeepEqual(t, got, want)
 		assert.Equal(t, got.Password.Reveal(), password)
 	}
 	info, err := os.Stat(filepath.Join(kernel.HostPath(folder), "nas"))
@@ -124,11 +124,11 @@ func TestPoolCredentialsAreCopied(t *testing.T) {
 	assert.NilError(t, store.SetAll(t.Context(), pool, "other", two))
 	got, err := store.Get(t.Context(), "nas")
 	assert.NilError(t, err)
-	assert.Equal(t, got, one)
+	assert.DeepEqual(t, got, one)
 	assert.NilError(t, store.Set(t.Context(), "nas", two))
 	got, err = store.Get(t.Context(), "nas")
 	assert.NilError(t, err)
-	assert.Equal(t, got, two, "the node's own file wins")
+	assert.DeepEqual(t, got, two) // the node's own file wins
 	list, err := store.List(t.Context())
 	assert.NilError(t, err)
 	assert.DeepEqual(t, list, []credential.Entry{{Name: "nas", Username: "two"}, {Name: "other", Username: "two", Pool: true}})

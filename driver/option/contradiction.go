@@ -35,7 +35,7 @@ func typeContradictions(set Set) []error {
 	switch set.Type {
 	case "none":
 		if !slices.ContainsFunc(mountoption.Split(set.O), func(part mountoption.Part) bool { return part.Name == "bind" || part.Name == "rbind" }) {
-			problems = append(problems, fmt.Errorf("option type=none needs o=bind, as for driver local; o is %q", set.O))
+			problems = append(problems, fmt.Errorf("option type=none needs o=bind, as for driver local; o is %q", mountoption.Public(set.O)))
 		}
 		if !set.Has("device") {
 			problems = append(problems, fmt.Errorf("option type=none needs device=<a directory of a pool>"))

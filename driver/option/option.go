@@ -12,7 +12,6 @@ import (
 	"github.com/docker/go-units"
 	"github.com/hashicorp/go-multierror"
 
-	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/internal/several"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -60,18 +59,12 @@ func Parse(options map[string]string) (Set, error) {
 
 // Public returns the options without the values of secret ones, for records and logs.
 func Public(options map[string]string) map[string]string {
-	public := make(map[string]string, len(options))
+	shown := make(map[string]string, len(options))
 	for key, value := range options {
-		switch row, ok := find(key); {
-		case ok && row.Secret:
-			public[key] = "***"
-		case ok && row.Name == "o":
-			public[key] = mountoption.Public(value)
-		default:
-			public[key] = value
-		}
+		row, _ := find(key)
+		shown[key] = public(row, value)
 	}
-	return public
+	return shown
 }
 
 func parseID(text string) (uint32, error) {

@@ -80,6 +80,24 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// A password that is where none belongs is not shown by the refusal either.
+func TestMisplacedPasswordsAreNotShown(t *testing.T) {
+	for _, options := range []map[string]string{
+		{"device": "//bob:canary@nas/media"},
+		{"device": `\\bob:canary@nas\media`},
+		{"share": "smb://bob:canary@nas/media"},
+		{"username": "bob%canary"},
+		{"o": "username=bob,password=canary\n"},
+		{"type": "none", "o": "password=x,canary", "device": "/x"},
+		{"o": "username=bob%canary\t"},
+	} {
+		_, err := option.Parse(options)
+		assert.Assert(t, err != nil && !strings.Contains(err.Error(), "canary"), "%v", err)
+	}
+	_, err := option.Parse(map[string]string{"device": "//bob@nas/media"})
+	assert.NilError(t, err, "a user alone is the business of the share's backend")
+}
+
 func TestSecretsAreNeverShown(t *testing.T) {
 	options := map[string]string{"username": "media", "password": "can,ary"}
 	set, err := option.Parse(options)

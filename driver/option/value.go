@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -24,14 +25,42 @@ func (r Row) assign(set *Set, value string) error {
 	if value == "" {
 		return fmt.Errorf("option %s is empty: was a variable such as ${...} left empty in the compose file? Give it a value or leave the option out", r.Name)
 	}
+	if err := hidden(r.Name, value); err != nil {
+		return err
+	}
 	if i := strings.IndexFunc(value, unicode.IsControl); i >= 0 && !r.Secret {
-		return fmt.Errorf("option %s=%q holds a control character", r.Name, value)
+		return fmt.Errorf("option %s=%q holds a control character", r.Name, public(r, value))
 	}
 	err := r.set(set, value)
 	if bad := badValue(""); errors.As(err, &bad) {
 		return fmt.Errorf("option %s=%q %w", r.Name, value, bad)
 	}
 	return err
+}
+
+// login is a user and a password in front of a server's name, as in a URL.
+var login = regexp.MustCompile(`^\s*([a-z0-9]+:)?[/\\]{2}[^/\\@]*:[^/\\]*@`)
+
+// hidden refuses passwords where none belongs: the engine shows these options, and errors do.
+func hidden(name, value string) error {
+	switch {
+	case name == "username" && strings.Contains(value, "%"):
+		return fmt.Errorf("option username holds a %q: a password is written password=..., not behind the name", "%")
+	case (name == "device" || name == "share") && login.MatchString(value):
+		return fmt.Errorf("option %s holds a user and a password: write %[1]s=//server/share, and username= and password=, or better credentials=<name>", name)
+	}
+	return nil
+}
+
+// public is what may be shown of a value.
+func public(r Row, value string) string {
+	switch {
+	case r.Secret:
+		return "***"
+	case r.Name == "o":
+		return mountoption.Public(value)
+	}
+	return value
 }
 
 func textInto(field func(*Set) *string) func(*Set, string) error {

@@ -114,15 +114,39 @@ func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged)
 	bind := mounter.Bind{
 		Base: staged.Base, Subdir: staged.Subdir, Target: d.target(name), ReadOnly: staged.ReadOnly, Mask: staged.Mask,
 	}
-	err := d.options.Mounter.Bind(ctx, bind)
-	if !staged.Replaces || !errors.Is(err, syscall.EEXIST) {
+	if err := d.displace(ctx, name, staged); err != nil {
 		return err
 	}
-	d.log.WithField("volume", name).Info("the storage of a volume in use was replaced; new containers get the new one")
+	err := d.options.Mounter.Bind(ctx, bind)
+	if !staged.Replaces || !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.ESTALE) {
+		return err
+	}
 	if err := d.options.Mounter.Unmount(ctx, bind.Target); err != nil {
 		return err
 	}
 	return d.options.Mounter.Bind(ctx, bind)
+}
+
+// displace takes away what an earlier Mount bound at a volume's target, when its storage has been replaced since. The mount table
+// tells: asking the old storage may hang, and a stale directory cannot be compared with anything.
+func (d *Driver) displace(ctx context.Context, name string, staged backend.Staged) error {
+	if !staged.Replaces || !d.inUse(name) {
+		return nil
+	}
+	table, err := d.options.Mounter.Table(ctx, mounter.Plugin)
+	if err != nil {
+		return fmt.Errorf("reading the mount table: %w", err)
+	}
+	devices := map[string]string{}
+	for _, line := range table {
+		devices[line.Target] = line.Device
+	}
+	old, bound := devices[d.target(name)]
+	if !bound || old == devices[staged.Base.Path] {
+		return nil
+	}
+	d.log.WithField("volume", name).Info("the storage of a volume in use was replaced; new containers get the new one")
+	return d.options.Mounter.Unmount(ctx, d.target(name))
 }
 
 func (d *Driver) isMounted(ctx context.Context, name string) (bool, error) {

@@ -3,6 +3,7 @@ package driver_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -27,6 +28,9 @@ func TestReplacedStorage(t *testing.T) {
 	}
 	assert.Equal(t, mounted("a", "/shares/old"), "/shares/old")
 	assert.Equal(t, mounted("b", "/shares/new"), "/shares/new")
+	b.kernel.Fail(mountertest.OpBind, 1, syscall.ESTALE) // the directory was made anew on the server
+	assert.Equal(t, mounted("c", "/shares/new"), "/shares/new")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "films", "c"))
 	info, err := b.driver.Get(t.Context(), "films")
 	assert.NilError(t, err)
 	assert.Equal(t, info.Status["uses_on_this_node"], 2)

@@ -42,6 +42,7 @@ func must(t *testing.T, node *lab.Node, script string) string {
 // TestOneNode is the seed's storage on one node, by hand: a pool, a share, a container, and all of
 // it again after a power loss.
 func TestOneNode(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	var l *lab.Lab
 	step(t, "start", func() error { l = lab.ForTest(t, lab.Options{}); return nil })
@@ -166,6 +167,7 @@ func TestFaults(t *testing.T) {
 
 // TestSystemd boots a node the way a user's boots, with Docker and iSCSI as units.
 func TestSystemd(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	var l *lab.Lab
 	step(t, "start", func() error { l = lab.ForTest(t, lab.Options{Systemd: true}); return nil })

@@ -8,7 +8,8 @@
 //
 // # What is in it
 //
-//	10.77.0.1   nas    tgtd: one target per LUN; smbd: shares torrents and usenet, user media
+//	10.77.0.1   nas    tgtd: one target per LUN; smbd: shares torrents and usenet, user media;
+//	                   and the registry that [Node.InstallPlugin] installs from, see package registry
 //	10.77.0.11  node1  Debian, see package image; 10.77.0.12 node2, ...
 //
 // All of it lives in one [box.Box]: namespaces of this process that the kernel ends with it. Two

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,8 +29,10 @@ type Lab struct {
 	log     *logrus.Entry
 	stop    sync.Once
 	stopErr error
-	mutex   sync.Mutex // guards files
+	mutex   sync.Mutex // guards what follows
 	files   []*os.File // logs, open until Stop
+	// registry serves the plugin; nil until one is installed.
+	registry *http.Server
 }
 
 // Start builds the image when it is not cached, then starts the NAS and boots all nodes at once. It
@@ -148,8 +151,11 @@ func (l *Lab) KeepLogs(name string) error {
 // Stop ends every machine and server at once and removes the lab's folder.
 func (l *Lab) Stop() error {
 	l.stop.Do(func() {
+		if l.registry != nil {
+			l.stopErr = l.registry.Close()
+		}
 		if l.box != nil {
-			l.stopErr = l.box.Stop()
+			l.stopErr = errors.Join(l.stopErr, l.box.Stop())
 		}
 		for _, file := range l.files {
 			l.stopErr = errors.Join(l.stopErr, file.Close())

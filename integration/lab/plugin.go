@@ -2,27 +2,51 @@ package lab
 
 import (
 	"context"
-	"path/filepath"
+	"net"
+	"net/http"
 	"strings"
+	"time"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab/registry"
 )
 
-// InstallPlugin creates the managed plugin from the folder that scripts/build-plugin made, with its settings, and enables it.
+// registryPort is where the lab's registry listens, beside the NAS; the nodes' engines are told to trust it (image/build/image.sh).
+const registryPort = "5000"
+
+// InstallPlugin installs the managed plugin of a folder that scripts/build-plugin made, from a registry, with its settings, and enables it.
 func (n *Node) InstallPlugin(ctx context.Context, folder string, settings ...string) error {
-	const name, on = "homelab-storage", "/root/plugin"
-	if err := n.Copy(ctx, filepath.Join(folder, "config.json"), on+"/config.json", 0o644); err != nil {
+	reference, err := n.lab.publish(folder)
+	if err != nil {
 		return err
 	}
-	if err := n.Copy(ctx, filepath.Join(folder, "rootfs", name), on+"/rootfs/"+name, 0o755); err != nil {
-		return err
-	}
-	_, err := n.Output(ctx, strings.Join([]string{
-		"docker plugin create " + name + " " + on,
-		"docker plugin set " + name + " " + strings.Join(settings, " "),
-		"docker plugin enable " + name,
-		"rm -r " + on,
+	_, err = n.Output(ctx, strings.Join([]string{
+		"docker plugin install --alias homelab-storage --grant-all-permissions " + reference + " " + strings.Join(settings, " "),
 		"sync", // the engine does not flush a plugin's files, and a test that cuts the power is not about that
 	}, " && "))
 	return err
+}
+
+// publish starts the lab's registry with a plugin, unless it runs, and returns the plugin's reference. A lab has one plugin.
+func (l *Lab) publish(folder string) (reference string, err error) {
+	const name, tag = "homelab-storage", "lab"
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	address := net.JoinHostPort(nasAddress, registryPort)
+	reference = address + "/" + name + ":" + tag
+	if l.registry != nil {
+		return reference, nil
+	}
+	plugin, err := registry.Read(folder, name, tag)
+	if err != nil {
+		return "", err
+	}
+	listener, err := l.box.Listen("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	l.registry = &http.Server{Handler: plugin, ReadHeaderTimeout: time.Minute}
+	go func() { _ = l.registry.Serve(listener) }() // until Stop
+	return reference, nil
 }
 
 // PluginPool are the plugin's settings for a pool on a LUN, which the plugin logs in to, finds by its device (UUID=..., LABEL=...)

@@ -115,7 +115,7 @@ func (w *world) checkLeavings() {
 	w.node.advance(2 * time.Hour)
 	w.revive()
 	w.check()
-	for _, folder := range []string{w.node.folder("state"), w.node.run(), w.kernel.HostPath(poolPath), w.kernel.HostPath("/var/lib")} {
+	for _, folder := range []string{w.node.folder("state"), w.node.folder("memory"), w.node.run(), w.kernel.HostPath(poolPath), w.kernel.HostPath("/var/lib")} {
 		err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && durable.IsTemporary(entry.Name()) {
 				w.t.Errorf("a temporary file is left: %s", strings.TrimPrefix(path, w.kernel.Temp()))

@@ -146,7 +146,7 @@ func (n *node) assemble(ctx context.Context, log *logrus.Entry) (*driver.Driver,
 	secrets := credential.NewStore(kernel, state+"/credentials", faults)
 	pools := ocfs2.New(ocfs2.Options{Mounter: kernel, Settings: n, StateDir: state, Log: log, Now: now, Durable: []durable.Option{faults}})
 	shares := smb.New(smb.Options{
-		Mounter: kernel, Settings: n, Credentials: secrets, ShareRoot: n.folder("shares"), Log: log, Now: now, Durable: []durable.Option{faults},
+		Mounter: kernel, Settings: n, Credentials: secrets, ShareRoot: n.folder("shares"), Memory: n.folder("memory"), Log: log, Now: now, Durable: []durable.Option{faults},
 		Dial: func(context.Context, string, string) (net.Conn, error) {
 			client, server := net.Pipe()
 			return client, server.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -19,6 +20,8 @@ const (
 	// memoryLimit is the longest file of a share, in bytes; an honest one has some hundred.
 	memoryLimit  = 16 << 10
 	memorySuffix = ".json"
+	// leftover is the age at which a temporary file is a crash's.
+	leftover = time.Hour
 )
 
 // memory keeps, across restarts and boots, which shares this node has mounted: one file for each, with its location and no
@@ -26,11 +29,13 @@ const (
 type memory struct {
 	folder string // a path that this process can open; "" keeps nothing
 	given  []durable.Option
+	now    func() time.Time
 	log    *logrus.Entry
 }
 
 func (m memory) open() (*durable.Dir, error) {
-	return durable.Open(m.folder, append([]durable.Option{durable.MakeAll()}, m.given...)...)
+	given := append([]durable.Option{durable.MakeAll(), durable.WithSweep(leftover, m.now)}, m.given...)
+	return durable.Open(m.folder, given...)
 }
 
 // with works in the folder and tells the log what went wrong.

@@ -80,7 +80,6 @@ func New(options Options) *Backend {
 		dial: options.Dial, now: options.Now, log: options.Log, durable: options.Durable,
 		flights: map[string]*flight{}, states: map[string]state{}, active: map[string]*flight{}, answered: map[string]netip.Addr{},
 		logins: newLogins(),
-		memory: memory{folder: options.Memory, given: options.Durable, log: options.Log},
 	}
 	if b.dial == nil {
 		b.dial = (&net.Dialer{}).DialContext
@@ -88,6 +87,7 @@ func New(options Options) *Backend {
 	if b.now == nil {
 		b.now = time.Now
 	}
+	b.memory = memory{folder: options.Memory, given: options.Durable, now: b.now, log: options.Log}
 	return b
 }
 

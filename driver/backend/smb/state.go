@@ -48,6 +48,9 @@ func (b *Backend) Report() []map[string]any {
 	defer b.mu.Unlock()
 	reports := make([]map[string]any, 0, len(b.states))
 	for key, known := range b.states {
+		if known.share.device == "" {
+			continue // mounted by an earlier process; nobody has asked for it yet
+		}
 		report := known.report()
 		report["share"], report["mount"] = known.share.device, path.Join(b.root, key)
 		reports = append(reports, report)
@@ -112,7 +115,7 @@ func (b *Backend) touch(s share) *flight {
 	if !s.background {
 		known := b.states[s.key]
 		known.used = b.now()
-		if known.share.key == "" {
+		if known.share.key == "" && s.device != "" {
 			known.share = s
 		}
 		b.states[s.key] = known

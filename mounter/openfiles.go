@@ -40,9 +40,15 @@ func (l *Linux) openFiles(targets []string) (map[string][]OpenFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	mounted := map[string]Mount{}
+	for _, target := range targets {
+		if mount, ok := topmostAt(own, target); ok {
+			mounted[target] = mount
+		}
+	}
 	spaces := map[string][]window{}
 	for _, view := range views {
-		if windows := windowsOf(targets, own, view.table); len(windows) > 0 {
+		if windows := windowsOf(mounted, view.table); len(windows) > 0 {
 			namespace, err := namespaceOf(l.proc, strconv.Itoa(view.pid))
 			if err == nil { // else it has just ended
 				spaces[namespace] = windows
@@ -63,14 +69,10 @@ type window struct {
 	below  string // the mounted directory, below the target's
 }
 
-func windowsOf(targets []string, own, theirs []Mount) []window {
+func windowsOf(mounted map[string]Mount, theirs []Mount) []window {
 	var windows []window
-	for _, target := range targets {
-		mount, ok := topmostAt(own, target)
-		if !ok {
-			continue
-		}
-		for _, other := range theirs {
+	for _, other := range theirs {
+		for target, mount := range mounted {
 			if !directoryOf(mount).holds(directoryOf(other)) {
 				continue
 			}

@@ -136,7 +136,8 @@ func (s *share) fill(text string) string {
 	case s.inline() && s.creating:
 		repair = "Correct user and password in the volume's options"
 	case s.inline():
-		repair = "They were written in the volume's options, of which the engine keeps the first it saw: remove the volume and create it again"
+		repair = "They were written in the volume's options, of which the engine keeps the first it saw: give the right password with " +
+			"`docker homelab credentials rotate " + s.credentials + "`, or remove the volume and create it again"
 	}
 	return strings.NewReplacer("{server}", s.server, "{name}", s.name, "{login}", s.login(),
 		"{versions}", strings.Join(s.versions, ", "), "{repair}", repair).Replace(text)

@@ -127,8 +127,19 @@ func (b *Backend) check(ctx context.Context, s share) {
 		s, err = b.unstick(ctx, s, err)
 	}
 	if !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends, which says nothing of the share
-		b.note(s, b.told(s, err))
+		b.checked(s, known, err)
 	}
+}
+
+// checked remembers what a look of the background came to. A share that nobody has asked for since the start, and that is refused, is
+// forgotten.
+func (b *Backend) checked(s share, known state, err error) {
+	if known.when.IsZero() && s.target == "" && err != nil && !errors.Is(err, backend.ErrUnavailable) {
+		b.log.WithError(err).WithField("share", s.device).Info("a share that this node used last cannot be mounted; it waits for a volume that asks")
+		b.drop(s.key)
+		return
+	}
+	b.note(s, b.told(s, err))
 }
 
 // glance asks a share for its root.

@@ -67,6 +67,22 @@ func TestWarmAfterABoot(t *testing.T) {
 	assert.Equal(t, b.mounts(), before+2)
 }
 
+// A share that the server refuses at the start is forgotten: nobody has asked for it.
+func TestWarmIsRefused(t *testing.T) {
+	b := newBench(t)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	b.kernel.Reboot("another")
+	b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
+	b.backend = b.restart(b.store)
+	stop := b.run(t)
+	defer stop()
+	until(t, func() bool { files, err := os.ReadDir(b.memory); return err == nil && len(files) == 0 })
+	assert.Equal(t, len(b.backend.Report()), 0)
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+}
+
 // What lingers no longer is not mounted at the next start, nor is what nobody wrote.
 func TestColdAfterLingering(t *testing.T) {
 	b := newBench(t)

@@ -112,7 +112,7 @@ func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) e
 		return reason
 	case errors.Is(err, mounter.ErrBusy) && !asked.background:
 		return b.stuck(asked, err)
-	case errors.Is(err, syscall.ESTALE):
+	case errors.Is(err, syscall.ESTALE) && !errors.Is(err, errStale):
 		return fmt.Errorf("%w: %w", errStale, err)
 	}
 	return err

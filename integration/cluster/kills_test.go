@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ var (
 // kill is something that dies, or is moved, under a service that writes.
 type kill struct {
 	name string
+	// survived says that the writer does not notice.
+	survived bool
 	// do does it to the machine that runs the service.
 	do func(t *testing.T, n *nodes, s *site)
 }
@@ -31,18 +34,18 @@ func waysToDie() []kill {
 		return func(t *testing.T, _ *nodes, s *site) { s.ok(t, script) }
 	}
 	return []kill{
-		{"the container", script("docker kill " + service("writer"))},
-		{"the plugin", script("kill -KILL $(" + pluginPID + ")")},
-		{"the engine", func(t *testing.T, _ *nodes, s *site) { s.killEngine(t) }},
-		{"the plugin and the engine", func(t *testing.T, _ *nodes, s *site) {
+		{name: "the container", do: script("docker kill " + service("writer"))},
+		{name: "the plugin", survived: true, do: script("kill -KILL $(" + pluginPID + ")")},
+		{name: "the engine", do: func(t *testing.T, _ *nodes, s *site) { s.killEngine(t) }},
+		{name: "the plugin and the engine", do: func(t *testing.T, _ *nodes, s *site) {
 			s.ok(t, "kill -KILL $("+pluginPID+")")
 			s.killEngine(t)
 		}},
-		{"the node", func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }},
-		{"the task (service update)", func(t *testing.T, n *nodes, _ *site) {
+		{name: "the node", do: func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }},
+		{name: "the task (service update)", do: func(t *testing.T, n *nodes, _ *site) {
 			n.sites[0].ok(t, "docker service update --force --detach writer")
 		}},
-		{"the task (node drain)", func(t *testing.T, n *nodes, s *site) {
+		{name: "the task (node drain)", do: func(t *testing.T, n *nodes, s *site) {
 			n.sites[0].ok(t, "docker node update --availability drain "+s.node.Name())
 		}},
 	}
@@ -56,16 +59,33 @@ func TestKills(t *testing.T) {
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, quickThreshold)}
 	rows := follow(t, n.sites)
 	n.serve(t, rows)
-	ways := waysToDie()
+	took := map[string][]time.Duration{}
 	for number := range *kills {
-		way, victim := ways[random.IntN(len(ways))], n.running(t)
-		pause(t, time.Duration(random.IntN(3000))*time.Millisecond)
-		began := time.Now()
-		way.do(t, n, victim)
-		next := rows.grows(t, "", 1)
-		t.Logf("%-44s %6.1f s", fmt.Sprintf("%d: %s on %s", number+1, way.name, victim.node.Name()), next.Sub(began).Seconds())
-		heal(t, n.sites...)
-		n.sites[0].eventually(t, "for node in node1 node2 node3; do docker node update --availability active $node || exit; done")
+		way, victim := n.kill(t, random, rows, took)
+		times := took[way]
+		t.Logf("%-44s %6.1f s", fmt.Sprintf("%d: %s on %s", number+1, way, victim), times[len(times)-1].Seconds())
 	}
 	n.end(t, rows, n.sites)
+	for way, times := range took {
+		slices.Sort(times)
+		t.Logf("%4d times %-34s to the next row: median %5.1f s, longest %5.1f s", len(times), way, times[len(times)/2].Seconds(), times[len(times)-1].Seconds())
+	}
+}
+
+// kill does one of the ways to a machine, waits for the next row - of the next writer, when the last one cannot go on - and heals.
+func (n *nodes) kill(t *testing.T, random *rand.Rand, rows *ledger, took map[string][]time.Duration) (name, node string) {
+	t.Helper()
+	ways := waysToDie()
+	way, victim := ways[random.IntN(len(ways))], n.running(t)
+	pause(t, time.Duration(random.IntN(3000))*time.Millisecond)
+	known, began := rows.writers(), time.Now()
+	way.do(t, n, victim)
+	next := rows.grows(t, "", 1)
+	if !way.survived {
+		next = rows.succeeds(t, known)
+	}
+	took[way.name] = append(took[way.name], next.Sub(began))
+	heal(t, n.sites...)
+	n.sites[0].eventually(t, "for node in node1 node2 node3; do docker node update --availability active $node || exit; done")
+	return way.name, victim.node.Name()
 }

@@ -19,11 +19,14 @@ import (
 	"github.com/homelab-storage/homelab-storage/integration/lab/remote"
 )
 
+// makesTable is what a writer begins with.
+const makesTable = `sqlite3 -bail -cmd '.timeout 20000' /config/rows.db 'pragma journal_mode=wal; create table if not exists rows(name text primary key)' >/dev/null
+`
+
 // writesRows inserts rows for ever, each in a transaction of its own that waits for the disk, and says so in /acks/rows after each:
-// such a row is acknowledged. No two rows of any two writers are the same.
-const writesRows = `me=$(cat /proc/sys/kernel/random/uuid); row=0
-sqlite3 -bail -cmd '.timeout 20000' /config/rows.db 'pragma journal_mode=wal; create table if not exists rows(name text primary key)' >/dev/null
-while :; do row=$((row + 1)); echo "insert into rows values('$me-$row');"; echo ".print $me-$row"; sleep 0.2; done |
+// such a row is acknowledged. No two rows of any two writers are the same. With $rows it ends after so many, and makes no pauses.
+const writesRows = makesTable + `me=$(cat /proc/sys/kernel/random/uuid); row=0
+while [ "$row" != "$rows" ]; do row=$((row + 1)); echo "insert into rows values('$me-$row');"; echo ".print $me-$row"; [ "$rows" ] || sleep 0.2; done |
 	sqlite3 -batch -bail -cmd '.timeout 20000' -cmd 'pragma synchronous=full' /config/rows.db >>/acks/rows`
 
 // acks is the folder of a machine, in memory, where its writers acknowledge rows. It is lost with the power, as what a client
@@ -116,15 +119,71 @@ func (l *ledger) grows(t *testing.T, node string, by int) time.Time {
 	return l.latest
 }
 
-// check reads the database on a machine that has its pool and finds every acknowledged row. Call it when no writer runs.
+// writerOf is the one that a row is of.
+func writerOf(row string) string { return row[:max(0, strings.LastIndexByte(row, '-'))] }
+
+// writers are those that have acknowledged a row.
+func (l *ledger) writers() map[string]bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := map[string]bool{}
+	for row := range l.rows {
+		known[writerOf(row)] = true
+	}
+	return known
+}
+
+// succeeds waits for a row of a writer that is not among those known, and says when the last row was read then.
+func (l *ledger) succeeds(t *testing.T, known map[string]bool) time.Time {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < patience; pause(t, 50*time.Millisecond) {
+		if len(l.writers()) > len(known) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.latest
+		}
+	}
+	t.Fatalf("no other writer than the %d known ones acknowledged a row within %s", len(known), patience)
+	return time.Time{}
+}
+
+// inTurns says that rows, in the order in which they were written, are of one writer after another: none wrote again when its
+// successor had.
+func inTurns(rows []string) error {
+	var last string
+	before := map[string]bool{}
+	for _, row := range rows {
+		writer := writerOf(row)
+		if writer == last {
+			continue
+		}
+		if before[writer] {
+			return fmt.Errorf("row %s was written when writer %s had taken over", row, last)
+		}
+		before[writer], last = true, writer
+	}
+	return nil
+}
+
+// check reads the database on a machine that has its pool, and finds every acknowledged row, and one writer after another. Call it
+// when no writer runs.
 func (l *ledger) check(t *testing.T, s *site, subdir string) {
 	t.Helper()
-	text := s.ok(t, fmt.Sprintf("sqlite3 -bail %s/%s/rows.db 'pragma integrity_check; select name from rows'", poolPath, subdir))
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	assert.Equal(t, lines[0], "ok", "integrity_check")
+	l.checkAll(t, s, []string{subdir})
+}
+
+// checkAll is check for writers of several databases.
+func (l *ledger) checkAll(t *testing.T, s *site, subdirs []string) {
+	t.Helper()
 	there := map[string]bool{}
-	for _, row := range lines[1:] {
-		there[row] = true
+	for _, subdir := range subdirs {
+		text := s.ok(t, fmt.Sprintf("sqlite3 -bail %s/%s/rows.db 'pragma integrity_check; select name from rows order by rowid'", poolPath, subdir))
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		assert.Equal(t, lines[0], "ok", "integrity_check")
+		assert.NilError(t, inTurns(lines[1:]))
+		for _, row := range lines[1:] {
+			there[row] = true
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -161,9 +161,10 @@ func refuses(record catalog.Record) bool {
 }
 
 // admit refuses to mount a share's volume in which a database is open now, and one with a database that refuses them. What is not
-// known in time is not refused: a share that is slow is no reason to keep containers down.
-func (d *Driver) admit(ctx context.Context, record catalog.Record, staged backend.Staged) error {
-	if record.Location.Kind != backend.CIFS || record.Location.ReadOnly {
+// known in time is not refused: a share that is slow is no reason to keep containers down. Nor is an id that has the volume already,
+// whose container is copied from or to.
+func (d *Driver) admit(ctx context.Context, record catalog.Record, staged backend.Staged, id string) error {
+	if record.Location.Kind != backend.CIFS || record.Location.ReadOnly || d.has(record.Name, id) {
 		return nil
 	}
 	limited, cancel := context.WithTimeout(ctx, mountGuardLimit)
@@ -193,7 +194,13 @@ func (d *Driver) admitNew(ctx context.Context, storage backend.Backend, record c
 	if err != nil {
 		return err
 	}
-	return d.admit(ctx, record, staged)
+	return d.admit(ctx, record, staged, "")
+}
+
+// has says whether an id is one of a volume's uses.
+func (d *Driver) has(name, id string) bool {
+	volume, _ := d.uses.Of(name)
+	return slices.ContainsFunc(volume.Uses, func(use Use) bool { return use.ID == id })
 }
 
 // admitClean looks through a volume that refuses databases.

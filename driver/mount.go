@@ -51,7 +51,7 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 	}
 	staged, err := storage.Stage(ctx, volumeOf(record))
 	if err == nil {
-		err = d.admit(ctx, record, staged)
+		err = d.admit(ctx, record, staged, id)
 	}
 	if err != nil {
 		return err

@@ -114,7 +114,7 @@ func TestGuardRefuses(t *testing.T) {
 // closed; a file that only looks like one, and one that is only read, is none.
 func TestGuardOfWhatIsOpen(t *testing.T) {
 	guarding(t, func(w *world) {
-		folder, _ := films(w)
+		folder, id := films(w)
 		put(t, filepath.Join(folder, "film.mkv"), "\x1aE\xdf\xa3")
 		put(t, filepath.Join(folder, "config/app"), sqlite)
 		target := w.node.target("films")
@@ -126,6 +126,8 @@ func TestGuardOfWhatIsOpen(t *testing.T) {
 		golden.Assert(t, says(w, "films", "problem"), "guard-open.golden")
 		assert.Equal(t, len(w.node.driver.Health(w.t.Context()).Problems), 1)
 		assert.ErrorContains(t, remount(w), "radarr (process 8) has the database config/app (SQLite) open in this volume")
+		_, err := w.node.driver.Mount(w.t.Context(), "films", id, driver.Engine{PID: 1, Started: 1})
+		assert.NilError(t, err, "docker cp of the container that has it open")
 		w.kernel.SetOpenFiles(target)
 		assert.NilError(t, remount(w), "its process has ended")
 		assert.Equal(t, says(w, "films", "problem"), "")

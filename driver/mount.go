@@ -1,11 +1,13 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path"
 	"syscall"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -117,14 +119,25 @@ func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged)
 	if err := d.displace(ctx, name, staged); err != nil {
 		return err
 	}
-	err := d.options.Mounter.Bind(ctx, bind)
+	err := d.silent(name, staged, d.options.Mounter.Bind(ctx, bind))
 	if !staged.Replaces || !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.ESTALE) {
 		return err
 	}
 	if err := d.options.Mounter.Unmount(ctx, bind.Target); err != nil {
 		return err
 	}
-	return d.options.Mounter.Bind(ctx, bind)
+	return d.silent(name, staged, d.options.Mounter.Bind(ctx, bind))
+}
+
+// silent says what it means that the kernel does not answer for storage that was proven a moment ago, and that it may come back.
+func (d *Driver) silent(name string, staged backend.Staged, err error) error {
+	stuck, ok := errors.AsType[*mounter.Error](err)
+	if !ok || staged.Pool != nil || !errors.Is(err, mounter.ErrStuck) && !errors.Is(err, mounter.ErrBusy) {
+		return err
+	}
+	record, _, _ := d.records.get(name)
+	return &backend.Failure{Away: true, Err: err, Text: fmt.Sprintf("%s has not answered since %s: its server is away or hangs; the volume works again by itself when it is back",
+		cmp.Or(record.Location.Device, "its storage"), stuck.Since.UTC().Format(time.RFC3339))}
 }
 
 // displace takes away what an earlier Mount bound at a volume's target, when its storage has been replaced since. The mount table

@@ -147,10 +147,7 @@ func (n *node) assemble(ctx context.Context, log *logrus.Entry) (*driver.Driver,
 	pools := ocfs2.New(ocfs2.Options{Mounter: kernel, Settings: n, StateDir: state, Log: log, Now: now, Durable: []durable.Option{faults}})
 	shares := smb.New(smb.Options{
 		Mounter: kernel, Settings: n, Credentials: secrets, ShareRoot: n.folder("shares"), Memory: n.folder("memory"), Log: log, Now: now, Durable: []durable.Option{faults},
-		Dial: func(context.Context, string, string) (net.Conn, error) {
-			client, server := net.Pipe()
-			return client, server.Close()
-		},
+		Dial: func(context.Context, string, string) (net.Conn, error) { return mountertest.Serve(), nil },
 	})
 	return driver.New(ctx, driver.Options{
 		Mounter: kernel, Settings: n, Backends: []backend.Backend{pools, shares, local.New(kernel, state, faults)}, Pools: pools,

@@ -30,6 +30,7 @@ type bench struct {
 	settings *settings.Settings
 	root     string
 	memory   string
+	says     string // what the NAS answers to a greeting
 	store    *credential.Store
 
 	mu    sync.Mutex
@@ -44,7 +45,7 @@ func (b *bench) Current() *settings.Settings { return b.settings }
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	kernel := mountertest.New(t)
-	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), memory: filepath.Join(kernel.Temp(), "memory"), clock: time.Now()}
+	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), memory: filepath.Join(kernel.Temp(), "memory"), clock: time.Now(), says: "\x00\x00\x00\x04\xfeSMB"}
 	b.dial = func(context.Context, string) error { return nil }
 	b.settings = &settings.Settings{
 		Defaults: settings.Initial(), Server: "nas", Credentials: "nas",
@@ -76,9 +77,7 @@ func (b *bench) restart(store smb.Credentials) *smb.Backend {
 			if err := dial(ctx, address); err != nil {
 				return nil, err
 			}
-			near, far := net.Pipe()
-			_ = far.Close()
-			return near, nil
+			return mountertest.ServeWith(b.says), nil
 		},
 	})
 }

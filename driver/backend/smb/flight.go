@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -174,6 +175,11 @@ func (b *Backend) mount(ctx context.Context, s share) error {
 	address, err := b.reach(ctx, s)
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(s.versions, "1.0") {
+		if err := b.greet(ctx, s, address); err != nil {
+			return err
+		}
 	}
 	for _, version := range s.versions {
 		request := s.request(version, address.String())

@@ -3,9 +3,11 @@ package smb_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -64,7 +66,7 @@ func TestOptionsOfTheKernel(t *testing.T) {
 	assert.Equal(t, strings.Join(options, ","), "ip=192.168.1.100,vers=3.1.1,nodfs,echo_interval=10,mfsymlinks,soft,actimeo=30,port=4450,uid=1000,gid=1000,dir_mode=0770,file_mode=0660")
 	assert.Equal(t, share.Source, "//nas/torrents")
 	assert.Equal(t, share.User+"/"+share.Domain+"/"+share.Password.Reveal(), "bob/HOME/canary")
-	assert.DeepEqual(t, b.dials, []string{"192.168.1.100:4450"})
+	assert.DeepEqual(t, b.dials, []string{"192.168.1.100:4450", "192.168.1.100:4450"})
 }
 
 func TestOneMountPerKey(t *testing.T) {
@@ -178,6 +180,18 @@ func TestSentences(t *testing.T) {
 	add("inline user refused at Create", err)
 	_, err = b.backend.Stage(t.Context(), inline)
 	add("inline user refused at Mount", err)
+	old := map[string]error{}
+	for title, says := range map[string]string{"greeting: nothing": "", "greeting: SMB 1": "\x00\x00\x00\x04\xffSMB"} {
+		b := newBench(t)
+		b.says = says
+		_, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.Assert(t, !errors.Is(err, backend.ErrUnavailable))
+		assert.Equal(t, b.mounts(), 0)
+		old[title] = err
+	}
+	for _, title := range slices.Sorted(maps.Keys(old)) {
+		add(title, old[title])
+	}
 	golden.Assert(t, text.String(), "sentences.golden")
 }
 

@@ -135,6 +135,12 @@ func enter(s share, work func(root *os.Root) error) (number uint64, err error) {
 	if s.number != 0 && s.number != number {
 		return 0, errGone
 	}
+	// What is known of a folder is believed for a second, and longer with a lease: only statfs(2) always asks the server. A bind into a
+	// share that hangs would hang.
+	var ignored syscall.Statfs_t
+	if err := syscall.Statfs(s.target, &ignored); err != nil {
+		return 0, judge(err)
+	}
 	return number, work(root)
 }
 

@@ -241,7 +241,7 @@ func TestMovedServer(t *testing.T) {
 		note := b.status()["note"].(string)
 		assert.Assert(t, strings.Contains(note, "the server nas has moved from 192.168.1.100 to 192.168.1.200: new containers use the new address"))
 		assert.Equal(t, strings.Contains(note, "apt install keyutils"), !upcall)
-		assert.Equal(t, strings.Contains(note, "follow when the kernel looks the name up again"), upcall)
+		assert.Equal(t, strings.Contains(note, "go on when the kernel has looked the name up again"), upcall)
 		began = time.Now()
 		_, err = b.backend.Stage(t.Context(), volume("v", ""))
 		assert.NilError(t, err)

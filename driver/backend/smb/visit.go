@@ -222,5 +222,5 @@ func (b *Backend) explainMoved(s share, moved *movedError) string {
 				" (Debian: apt install keyutils) to tell the kernel: restart them"
 		}
 	}
-	return text + "those that were started before follow when the kernel looks the name up again"
+	return text + "those that were started before go on when the kernel has looked the name up again; restart them if they do not"
 }

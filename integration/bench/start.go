@@ -39,13 +39,9 @@ func (b *bench) measureStart(ctx context.Context) error {
 		}
 		*into = append(*into, time.Since(d.began))
 	}
-	b.judgeStart("Plugin.Activate answers after", activated)
-	b.judgeStart("List answers after", listed)
-	b.report.know("Get answers after", found)
+	// The slowest start counts. What the first List waits for are the records themselves.
+	b.report.judge("Plugin.Activate answers after", activated.String(), "<= "+short(startGoal), activated.quantile(1) <= startGoal)
+	b.report.know("the first Get answers after", found)
+	b.report.know("the first List answers after", listed)
 	return nil
-}
-
-// judgeStart holds the slowest start against the goal.
-func (b *bench) judgeStart(what string, of samples) {
-	b.report.judge(what, of.String(), "<= "+short(startGoal), of.quantile(1) <= startGoal)
 }

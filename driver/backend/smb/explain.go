@@ -31,7 +31,7 @@ var sentences = []sentence{
 	{syscall.ENETUNREACH, true, "the server {server} cannot be reached: this node has no route to its network"},
 	{syscall.ETIMEDOUT, true, "the server {server} does not answer: it is off, or a firewall drops the connection"},
 	{syscall.EHOSTDOWN, true, "the server {server} accepted the connection and then said nothing: its SMB service hangs, restart it"},
-	{syscall.EAGAIN, true, "the connection to the server {server} was lost while it was being set up: try again"},
+	{syscall.EAGAIN, true, "the connection to the server {server} was lost while it was being set up: its SMB service has just been restarted, or hangs"},
 	{syscall.ECONNRESET, true, "the connection to the server {server} was reset while it was being set up: look into the server's log"},
 	{syscall.ECONNABORTED, true, "the connection to the server {server} was broken while it was being set up: look into the server's log"},
 	{syscall.EOPNOTSUPP, false, "the server {server} speaks none of the dialects {versions}: enable SMB 3 on it, or name its dialect with o=vers=..."},

@@ -20,6 +20,7 @@ func TestNode(t *testing.T) { //nolint:tparallel // its subtests take turns at o
 	t.Run("share", s.testShareRefusals)
 	t.Run("passwords", s.testPasswords)
 	t.Run("secrets", s.testSecrets)
+	t.Run("hostile", s.testHostile)
 	t.Run("uninstall", s.uninstall)
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,7 +16,6 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
-	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
@@ -152,104 +150,6 @@ func TestNobodyWantsIt(t *testing.T) {
 	assert.Equal(t, len(b.backend.Report()), 0)
 }
 
-// bindTo binds a volume as the driver does.
-func (b *bench) bindTo(t *testing.T, name string, staged backend.Staged) string {
-	t.Helper()
-	target := filepath.Join(b.kernel.Temp(), "volumes", name)
-	assert.NilError(t, b.kernel.Bind(t.Context(), mounter.Bind{Base: staged.Base, Subdir: staged.Subdir, Target: target}))
-	return target
-}
-
-// A share whose server made it anew has a new mount for whoever comes; who has the old one keeps it until he ends.
-func TestStaleShareIsReplaced(t *testing.T) {
-	b := newBench(t)
-	first, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	target := b.bindTo(t, "v", first)
-	b.kernel.Fail(mountertest.OpDo, 2, syscall.ESTALE) // the first one reads the credentials
-	second, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, second.Base.Path, first.Base.Path+".2")
-	assert.Assert(t, second.Replaces)
-	options := b.kernel.Actions(mountertest.OpMountShare)[1].Share.Options
-	assert.Equal(t, options[len(options)-1].Name, "nosharesock", "the old connection would bring the old mount back")
-	assert.Assert(t, strings.Contains(b.status()["note"].(string), "containers that were started before use the old one"))
-	third, err := b.restart(b.store).Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, third.Base, second.Base, "the mount table tells which one is in use")
-	b.pass(2 * time.Minute)
-	b.backend.Sweep(t.Context())
-	_, err = os.Stat(first.Base.Path)
-	assert.NilError(t, err, "a volume is bound to it")
-	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
-	b.bindTo(t, "v", second)
-	b.backend.Sweep(t.Context())
-	_, err = os.Stat(first.Base.Path)
-	assert.ErrorIs(t, err, os.ErrNotExist)
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, b.mounts(), 2)
-}
-
-// A share that stays stale is mounted anew once in a while, and not at every Mount.
-func TestStaleForGood(t *testing.T) {
-	b := newBench(t)
-	_, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	b.kernel.OnCall(func(action mountertest.Action) error {
-		if action.Op == mountertest.OpDo && strings.HasPrefix(action.Target, "share ") {
-			return syscall.ESTALE
-		}
-		return nil
-	})
-	for range 5 {
-		_, err = b.backend.Stage(t.Context(), volume("v", ""))
-		assert.ErrorContains(t, err, "does not know the share torrents any more")
-	}
-	assert.Equal(t, b.mounts(), 2)
-	b.pass(2 * time.Minute)
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.Assert(t, err != nil)
-	assert.Equal(t, b.mounts(), 3)
-}
-
-// A NAS that moved: the old mount hangs, its address is silent, the name has a new one. The next Mount goes there.
-func TestMovedServer(t *testing.T) {
-	for _, upcall := range []bool{false, true} {
-		b := newBench(t)
-		if upcall {
-			for _, program := range []string{"/sbin/request-key", "/sbin/key.dns_resolver"} {
-				assert.NilError(t, os.MkdirAll(filepath.Dir(b.kernel.HostPath(program)), 0o755))
-				assert.NilError(t, os.WriteFile(b.kernel.HostPath(program), nil, 0o755))
-			}
-		}
-		first, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-		b.kernel.SetAddresses("nas", netip.MustParseAddr("192.168.1.200"))
-		b.dialling(func(_ context.Context, address string) error {
-			if strings.HasPrefix(address, "192.168.1.100:") {
-				return syscall.EHOSTUNREACH
-			}
-			return nil
-		})
-		began := time.Now()
-		second, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		assert.Assert(t, time.Since(began) < 4*time.Second)
-		assert.Assert(t, second.Base != first.Base)
-		note := b.status()["note"].(string)
-		assert.Assert(t, strings.Contains(note, "the server nas has moved from 192.168.1.100 to 192.168.1.200: new containers use the new address"))
-		assert.Equal(t, strings.Contains(note, "apt install keyutils"), !upcall)
-		assert.Equal(t, strings.Contains(note, "go on when the kernel has looked the name up again"), upcall)
-		began = time.Now()
-		_, err = b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		assert.Assert(t, time.Since(began) < time.Second)
-		b.kernel.Release(hold)
-	}
-}
-
 // A mounted share whose server is away: the answer says why, within the probe's time, and later ones come at once with it.
 func TestMountedShareTellsWhy(t *testing.T) {
 	b := newBench(t)
@@ -361,31 +261,4 @@ func TestMountTableIsReadWhenItMatters(t *testing.T) {
 	assert.Equal(t, again.Base, staged.Base)
 	assert.Equal(t, b.mounts(), 2)
 	assert.Assert(t, b.status()["note"] == nil)
-}
-
-// A mount that hangs although its server is there is given time to come back by itself, and then replaced by the background.
-func TestHangsForGood(t *testing.T) {
-	b := newBench(t)
-	first, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = b.backend.Stage(ctx, volume("v", ""))
-	assert.ErrorContains(t, err, "has not answered since")
-	for range 100 {
-		b.pass(time.Second)
-		b.checked(t)
-	}
-	assert.Equal(t, b.mounts(), 1)
-	assert.Assert(t, b.status()["problem"] != nil)
-	for range 60 {
-		b.pass(time.Second)
-		b.checked(t)
-	}
-	assert.Equal(t, b.mounts(), 2)
-	second, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, second.Base.Path, first.Base.Path+".2")
-	b.kernel.Release(hold)
 }

@@ -11,7 +11,7 @@ build: ## the plugin's rootfs and config for this machine's architecture, in bin
 test: ## everything: lint, unit tests, engine tests, lab tests, arm64 build (root; installs what is missing)
 	@scripts/test
 
-test-cluster: ## what takes hours on three machines: 200 kills, hand-overs, reboots, a NAS that is late or rolled back (root)
+test-cluster: ## what takes hours: 200 kills, hand-overs and reboots of three machines, a NAS late, away or rolled back, 500 volumes (root)
 	@scripts/test cluster
 
 demo: ## see it work: a managed plugin on a real engine, a database that outlives its container (root)

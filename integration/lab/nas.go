@@ -16,6 +16,8 @@ type NAS struct {
 
 	password string
 	folder   string
+	// protocols are the least and the greatest version that smbd speaks, in its own words.
+	protocols [2]string
 }
 
 // Server is the NAS's address, which nodes also know by the name nas.
@@ -40,7 +42,7 @@ func (n *NAS) Share(name string) string { return n.folder + "/shares/" + name }
 func (*NAS) Shares() []string { return []string{"torrents", "usenet"} }
 
 func startNAS(ctx context.Context, l *Lab) (*NAS, error) {
-	nas := &NAS{password: l.options.Password, folder: l.run.path("nas")}
+	nas := &NAS{password: l.options.Password, folder: l.run.path("nas"), protocols: anyProtocol}
 	iscsiLog, err := l.logFile("nas-iscsi.log")
 	if err != nil {
 		return nil, err
@@ -84,13 +86,18 @@ mount --bind group /etc/group
 	for _, lun := range l.options.LUNs {
 		fmt.Fprintf(&script, "truncate -s %d luns/%s\n", lun.Size, machine.Quote(lun.Name))
 	}
-	if err := l.run.root.WriteFile("nas/smb.conf", []byte(n.sambaConfig(l.run.path("logs", "nas-smbd.log"))), 0o644); err != nil {
+	if err := n.configure(l); err != nil {
 		return err
 	}
 	if _, err := l.box.Output(ctx, script.String()); err != nil {
 		return err
 	}
 	return n.setPassword(ctx, l)
+}
+
+// configure writes the configuration of smbd, which reads it when it starts.
+func (n *NAS) configure(l *Lab) error {
+	return l.run.root.WriteFile("nas/smb.conf", []byte(n.sambaConfig(l.run.path("logs", "nas-smbd.log"))), 0o644)
 }
 
 // setPassword makes the SMB account.
@@ -125,15 +132,14 @@ admin --mode target --op bind --initiator-address ALL
 // sambaConfig keeps every file of smbd in the lab's folder.
 func (n *NAS) sambaConfig(log string) string {
 	var config strings.Builder
-	_, _ = strings.NewReplacer("FOLDER", n.folder, "LOG", log).WriteString(&config, `[global]
+	_, _ = strings.NewReplacer("FOLDER", n.folder, "LOG", log, "LEAST", n.protocols[0], "MOST", n.protocols[1]).WriteString(&config, `[global]
 server role = standalone server
 workgroup = LAB
 netbios name = NAS
-interfaces = 10.77.0.1/24
-bind interfaces only = yes
 disable netbios = yes
 smb ports = 445
-server min protocol = SMB2_02
+server min protocol = LEAST
+server max protocol = MOST
 map to guest = never
 passdb backend = tdbsam
 private dir = FOLDER/samba/private

@@ -1,0 +1,139 @@
+//go:build lab && long
+
+package cluster
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+)
+
+// testMoved gives the NAS another address. New containers go there at once. Whether one that runs follows is up to the kernel, which
+// asks the host for the name (keyutils is installed): that is looked at for a while, and not demanded.
+func (s *site) testMoved(t *testing.T) {
+	s.healed(t)
+	s.login(t)
+	ctx, c := t.Context(), s.calls(t)
+	c.create(t, "moved", media("//nas/torrents"))
+	w := s.writers(t, 1, "moved")
+	w.grow(t, 1)
+	address, err := s.lab.NAS().Move(ctx, s.node)
+	assert.NilError(t, err)
+	assert.NilError(t, s.node.Knows(ctx, "nas", address))
+	began := time.Now()
+	took, err := c.timed(ctx, "Mount", map[string]any{"Name": "moved", "ID": "new"})
+	assert.NilError(t, err)
+	t.Logf("%-44s %6.2f s", "the first Mount after the move", took.Seconds())
+	note := s.ok(t, "docker volume inspect --format '{{.Status.note}}' moved")
+	has(t, note, "the server nas has moved from "+s.lab.NAS().Server()+" to "+address)
+	lines := w.lines(t)
+	pause(t, 45*time.Second) // the kernel notices after 30 s
+	t.Logf("%.0f s after the move the running container has written %d more files: %s", time.Since(began).Seconds(), w.lines(t)-lines,
+		s.ok(t, "docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' writer0; dmesg | grep -E 'CIFS|key' | tail --lines 3; grep dns_resolver /proc/keys || true"))
+	assert.NilError(t, c.unmount(ctx, "moved", "new"))
+	assert.NilError(t, s.node.Knows(ctx, "nas", s.lab.NAS().Server()))
+	s.healed(t)
+	s.ok(t, "docker rm --force writer0")
+	s.eventually(t, "docker volume rm moved")
+}
+
+// lines is how many files the first container has written.
+func (w *writers) lines(t *testing.T) int {
+	t.Helper()
+	count, err := strconv.Atoi(w.site.ok(t, "docker logs writer0 2>/dev/null | wc -l"))
+	assert.NilError(t, err)
+	return count
+}
+
+// writers are containers that write files to a share, read older ones again and compare their checksums, until they find a difference.
+type writers struct {
+	site  *site
+	count int
+}
+
+// writesFiles says each file's name and checksum once it is written. What it reads again it compares; a difference ends it.
+const writesFiles = `cd /data && mkdir -p $HOSTNAME && cd $HOSTNAME && number=0
+while number=$((number + 1)); do
+	head -c 65536 /dev/urandom >/tmp/block && sum=$(sha256sum </tmp/block) || exit 1
+	cp /tmp/block file$number || exit 2
+	[ "$(sha256sum <file$number)" = "$sum" ] || exit 3
+	echo "$sum file$number" | tee -a /tmp/written
+	line=$(sed -n $((number / 2 + 1))p /tmp/written)
+	[ "$(sha256sum <${line##* })" = "${line%% *}  -" ] || exit 4
+	sleep 0.2
+done`
+
+func (s *site) writers(t *testing.T, count int, volume string) *writers {
+	t.Helper()
+	w := &writers{site: s, count: count}
+	for i := range count {
+		s.ok(t, fmt.Sprintf("docker run --detach --name writer%[1]d --hostname writer%[1]d --network none --volume %s:/data homelab-storage/standin:1 sh -c %s",
+			i, volume, quote(writesFiles)))
+	}
+	return w
+}
+
+func (w *writers) each(script string) string {
+	return fmt.Sprintf("for i in $(seq 0 %d); do %s || exit 1; done", w.count-1, script)
+}
+
+// grow waits until every container has written some more files.
+func (w *writers) grow(t *testing.T, more int) {
+	t.Helper()
+	lines := strings.Fields(w.site.ok(t, w.each("docker logs writer$i 2>/dev/null | wc -l")))
+	assert.Equal(t, len(lines), w.count)
+	for i, before := range lines {
+		w.site.eventually(t, fmt.Sprintf("[ $(docker logs writer%d 2>/dev/null | wc -l) -ge $((%s + %d)) ]", i, before, more))
+	}
+}
+
+// end stops them, none of which may have ended by itself, and compares what the NAS has on its disk with what they say.
+func (w *writers) end(t *testing.T) {
+	t.Helper()
+	assert.Equal(t, w.site.ok(t, w.each("docker inspect --format '{{.State.Running}} {{.RestartCount}}' writer$i")+" | sort --unique"), "true 0")
+	w.site.ok(t, w.each("docker stop --time 1 writer$i >/dev/null"))
+	files := 0
+	for i := range w.count {
+		for line := range strings.Lines(w.site.ok(t, fmt.Sprintf("docker logs writer%d", i))) {
+			fields := strings.Fields(line) // checksum, "-", name
+			content, err := os.ReadFile(filepath.Join(w.site.lab.NAS().Share("torrents"), fmt.Sprint("writer", i), fields[2]))
+			assert.NilError(t, err)
+			sum := sha256.Sum256(content)
+			assert.Assert(t, bytes.Equal([]byte(hex.EncodeToString(sum[:])), []byte(fields[0])), "writer%d's %s", i, fields[2])
+			files++
+		}
+	}
+	t.Logf("%d files of %d containers are as they were written", files, w.count)
+	w.site.ok(t, w.each("docker rm writer$i >/dev/null"))
+}
+
+// outage stops the NAS's SMB server under containers that work with files, and starts it after a time.
+func (s *site) outage(t *testing.T, containers int, length time.Duration) {
+	s.healed(t)
+	s.login(t)
+	ctx, nas := t.Context(), s.lab.NAS()
+	c := s.calls(t)
+	c.create(t, "outage", media("//nas/torrents"))
+	w := s.writers(t, containers, "outage")
+	w.grow(t, 1)
+	assert.NilError(t, nas.SMB.Stop(ctx))
+	pause(t, length)
+	assert.NilError(t, nas.SMB.Start(ctx))
+	began := time.Now()
+	assert.NilError(t, s.becomes(ctx, func() error { return c.mount(ctx, "outage", "new") }))
+	t.Logf("%-44s %6.1f s", "a new Mount after", time.Since(began).Seconds())
+	w.grow(t, 2)
+	t.Logf("%-44s %6.1f s", "every container has written more after", time.Since(began).Seconds())
+	assert.NilError(t, c.unmount(ctx, "outage", "new"))
+	w.end(t)
+	c.remove(t, "outage")
+}

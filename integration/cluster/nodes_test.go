@@ -25,6 +25,7 @@ func TestNodes(t *testing.T) {
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, quickThreshold)}
 	t.Run("catalog", n.testCatalog)
 	t.Run("one writer", n.testOneWriter)
+	t.Run("two writers", n.testTwoWriters)
 	t.Run("service", n.testService)
 }
 
@@ -114,7 +115,8 @@ func (n *nodes) testOneWriter(t *testing.T) {
 	last.eventually(t, removed("hands"))
 }
 
-// testService has Swarm move a database away from a node that loses its power. That node comes back in TestKills.
+// testService has Swarm move a database away from a node that loses its power. That node comes back in TestKills, and what else
+// Swarm does is in TestLong.
 func (n *nodes) testService(t *testing.T) {
 	rows := follow(t, n.sites)
 	n.serve(t, rows)
@@ -148,11 +150,17 @@ func (n *nodes) serve(t *testing.T, rows *ledger) {
 func (n *nodes) end(t *testing.T, rows *ledger, running []*site) {
 	t.Helper()
 	n.sites[0].eventually(t, "docker service rm writer")
+	n.unheld(t, running)
+	rows.check(t, n.sites[0], "served")
+	n.sites[0].eventually(t, removed("served"))
+}
+
+// unheld waits until no machine has the service's volume any more.
+func (n *nodes) unheld(t *testing.T, running []*site) {
+	t.Helper()
 	for _, s := range running {
 		s.eventually(t, "! docker homelab holder ls | grep --word-regexp served")
 	}
-	rows.check(t, n.sites[0], "served")
-	n.sites[0].eventually(t, removed("served"))
 }
 
 // swarm makes the first machine the manager and the others workers, which run the services: a manager of three that is emulated

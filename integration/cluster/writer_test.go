@@ -147,22 +147,37 @@ func (l *ledger) succeeds(t *testing.T, known map[string]bool) time.Time {
 	return time.Time{}
 }
 
-// inTurns says that rows, in the order in which they were written, are of one writer after another: none wrote again when its
-// successor had.
-func inTurns(rows []string) error {
-	var last string
-	before := map[string]bool{}
+// inTurns says that rows, in the order in which they were written, are of one node after another: no writer wrote again when another
+// node had taken over. Two containers of one node may write by turns. Of a writer that never acknowledged a row the node is unknown.
+func inTurns(rows []string, nodes map[string]string) error {
+	turn, last := 0, ""
+	turns := map[string]int{} // by writer
 	for _, row := range rows {
 		writer := writerOf(row)
-		if writer == last {
+		node, known := nodes[writer]
+		if !known {
 			continue
 		}
-		if before[writer] {
-			return fmt.Errorf("row %s was written when writer %s had taken over", row, last)
+		if node != last {
+			turn, last = turn+1, node
 		}
-		before[writer], last = true, writer
+		if had, wrote := turns[writer]; wrote && had != turn {
+			return fmt.Errorf("row %s was written on %s when another node had taken over", row, node)
+		}
+		turns[writer] = turn
 	}
 	return nil
+}
+
+// nodes are where the writers of rows ran.
+func (l *ledger) nodes() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	nodes := map[string]string{}
+	for row, node := range l.rows {
+		nodes[writerOf(row)] = node
+	}
+	return nodes
 }
 
 // check reads the database on a machine that has its pool, and finds every acknowledged row, and one writer after another. Call it
@@ -180,7 +195,7 @@ func (l *ledger) checkAll(t *testing.T, s *site, subdirs []string) {
 		text := s.ok(t, fmt.Sprintf("sqlite3 -bail %s/%s/rows.db 'pragma integrity_check; select name from rows order by rowid'", poolPath, subdir))
 		lines := strings.Split(strings.TrimSpace(text), "\n")
 		assert.Equal(t, lines[0], "ok", "integrity_check")
-		assert.NilError(t, inTurns(lines[1:]))
+		assert.NilError(t, inTurns(lines[1:], l.nodes()))
 		for _, row := range lines[1:] {
 			there[row] = true
 		}

@@ -114,6 +114,23 @@ func (n *NAS) setPassword(ctx context.Context, l *Lab) error {
 	return err
 }
 
+// Snapshot keeps a copy of a LUN as it is now, as a NAS does. No node may have it mounted.
+func (n *NAS) Snapshot(ctx context.Context, lun string) error {
+	return n.copyLUN(ctx, lun, lun+".snapshot")
+}
+
+// Rollback puts back the copy that [NAS.Snapshot] made. No node may have the LUN mounted.
+func (n *NAS) Rollback(ctx context.Context, lun string) error {
+	return n.copyLUN(ctx, lun+".snapshot", lun)
+}
+
+// copyLUN copies into a file that stays the same one: the server has it open.
+func (n *NAS) copyLUN(ctx context.Context, from, to string) error {
+	folder := n.folder + "/luns/"
+	_, err := n.ISCSI.lab.box.Output(ctx, fmt.Sprintf("cp --sparse=always %s %s", machine.Quote(folder+from), machine.Quote(folder+to)))
+	return err
+}
+
 // exports is the script that gives a fresh tgtd its targets.
 func (n *NAS) exports(luns []LUN) string {
 	var script strings.Builder

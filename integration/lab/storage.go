@@ -33,11 +33,12 @@ func (n *Node) LogoutISCSI(ctx context.Context, lun string) error {
 }
 
 // FormatPool makes an OCFS2 filesystem on a LUN that the node is logged in to, with room for four
-// nodes and the LUN's name as its label. Once per LUN is enough.
-func (n *Node) FormatPool(ctx context.Context, lun string) error {
-	_, err := n.Output(ctx, fmt.Sprintf("mkfs.ocfs2 -q -F -T datafiles -b 4K -C 4K -N 4 -L %s --fs-feature-level=max-features "+
-		"--fs-features=refcount,indexed-dirs,xattr,usrquota,grpquota,discontig-bg --cluster-stack=o2cb --cluster-name=lab %s",
-		lun, n.Device(lun)))
+// nodes and the LUN's name as its label. Once per LUN is enough. More options are added to those of
+// mkfs.ocfs2, which asks whether a given UUID (-U) is meant.
+func (n *Node) FormatPool(ctx context.Context, lun string, more ...string) error {
+	_, err := n.Output(ctx, fmt.Sprintf("yes | mkfs.ocfs2 -q -F -T datafiles -b 4K -C 4K -N 4 -L %s --fs-feature-level=max-features "+
+		"--fs-features=refcount,indexed-dirs,xattr,usrquota,grpquota,discontig-bg --cluster-stack=o2cb --cluster-name=lab %s %s",
+		lun, strings.Join(more, " "), n.Device(lun)))
 	return err
 }
 

@@ -1,0 +1,93 @@
+//go:build lab && long
+
+package cluster
+
+import (
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+// frozen is what a node says whose catalog is not the one that it knows; the two commands end it.
+var frozen = []string{"is not used", "docker homelab catalog restore", "docker homelab catalog adopt"}
+
+// offline unmounts the pool everywhere, as an operator does.
+func (n *nodes) offline(t *testing.T) {
+	t.Helper()
+	each(t, n.sites, func(s *site) error {
+		_, err := s.node.Output(t.Context(), "docker homelab drain media-apps --hold")
+		return err
+	})
+}
+
+func (n *nodes) online(t *testing.T) {
+	t.Helper()
+	each(t, n.sites, func(s *site) error {
+		_, err := s.node.Output(t.Context(), "docker homelab undrain media-apps")
+		return err
+	})
+}
+
+// remember makes a volume with something in it.
+func (n *nodes) remember(t *testing.T, volume string) {
+	t.Helper()
+	n.sites[0].eventually(t, created(volume, "db"))
+	n.sites[0].eventually(t, run(volume)+" sh -c 'echo "+volume+" >/config/file'")
+	for _, s := range n.sites { // each has it in its mirror
+		s.eventually(t, "docker volume ls --quiet | grep --line-regexp "+volume)
+	}
+}
+
+// detected finds on every node that the catalog is not used any more, that volumes are listed, and that none is made.
+func (n *nodes) detected(t *testing.T, why string, volumes ...string) {
+	t.Helper()
+	for _, s := range n.sites {
+		has(t, s.eventually(t, "docker homelab status | grep 'is not used'"), append(frozen, why)...)
+		for _, volume := range volumes {
+			s.ok(t, "docker volume ls --quiet | grep --line-regexp "+volume+" && docker volume inspect "+volume)
+		}
+		said, _ := s.refused(t, created("another", "db"))
+		has(t, said, append(frozen, why)...)
+	}
+}
+
+// usable makes and removes a volume on every node, and finds others on each.
+func (n *nodes) usable(t *testing.T, volumes ...string) {
+	t.Helper()
+	for _, s := range n.sites {
+		s.eventually(t, created("another", "db"))
+		s.eventually(t, run("another")+" sh -c 'echo fresh >/config/file'")
+		s.eventually(t, removed("another"))
+		for _, volume := range volumes {
+			s.eventually(t, "docker volume ls --quiet | grep --line-regexp "+volume)
+		}
+		s.ok(t, "! docker homelab status | grep 'is not used'")
+	}
+}
+
+// testRolledBack puts back a snapshot of the NAS: volumes made since are missing on it, and one removed since is there again.
+func (n *nodes) testRolledBack(t *testing.T) {
+	heal(t, n.sites...)
+	one := n.sites[0]
+	n.remember(t, "kept")
+	n.remember(t, "older")
+	n.offline(t)
+	assert.NilError(t, one.lab.NAS().Snapshot(t.Context(), "media-apps"))
+	n.online(t)
+	n.remember(t, "newer")
+	one.eventually(t, removed("older"))
+	n.offline(t)
+	assert.NilError(t, one.lab.NAS().Rollback(t.Context(), "media-apps"))
+	n.online(t)
+	step(t, "detected on every node", func() { n.detected(t, "the pool was rolled back", "kept", "newer") })
+	assert.Equal(t, one.ok(t, run("kept")+" cat /config/file"), "kept", "what is there is used")
+	has(t, one.ok(t, "docker homelab catalog restore"), "Wrote ")
+	step(t, "usable on every node", func() { n.usable(t, "kept", "newer") })
+	for _, s := range n.sites {
+		s.ok(t, "! docker volume ls --quiet | grep --line-regexp older") // it was removed, and stays so
+	}
+	said, _ := one.refused(t, run("newer")+" true")
+	has(t, said, "the directory "+poolPath+"/newer of volume newer does not exist")
+	one.eventually(t, removed("newer"))
+	one.eventually(t, removed("kept"))
+}

@@ -1,6 +1,7 @@
 package credential_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,6 +141,34 @@ func TestPoolCredentialsAreCopied(t *testing.T) {
 	assert.NilError(t, store.RemoveAll(t.Context(), pool, "other"))
 	_, err = store.Get(t.Context(), "other")
 	assert.ErrorIs(t, err, credential.ErrNotFound)
+}
+
+// pausing is a kernel with which something happens after the first piece of work.
+type pausing struct {
+	*mountertest.Kernel
+
+	after func()
+}
+
+func (p *pausing) Do(ctx context.Context, key string, work func() error) error {
+	err := p.Kernel.Do(ctx, key, work)
+	if after := p.after; after != nil {
+		p.after = nil
+		after()
+	}
+	return err
+}
+
+// A copy that is made while another call looks at the pool is not taken for one that is gone from there.
+func TestCopiesBesideEachOther(t *testing.T) {
+	kernel, pool := &pausing{Kernel: mountertest.New(t)}, t.TempDir()
+	store := credential.NewStore(kernel, folder)
+	kernel.after = func() {
+		assert.NilError(t, store.SetAll(t.Context(), pool, "nas", credential.Credentials{Username: "media", Password: mounter.NewSecret("secret")}))
+	}
+	assert.NilError(t, store.Mirror(t.Context(), pool))
+	_, err := store.Get(t.Context(), "nas")
+	assert.NilError(t, err)
 }
 
 // A stuck disk stops nobody for longer than the caller allows.

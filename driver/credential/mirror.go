@@ -19,29 +19,41 @@ import (
 // (<private>/credentials, of a proven pool). A file that is unsafe or cannot be read is reported and leaves its old copy;
 // one that is gone from the pool goes here too. A pool folder that is missing has no credentials.
 func (s *Store) Mirror(ctx context.Context, poolFolder string) error {
-	wanted := map[string][]byte{}
 	var problems *multierror.Error
-	kept := map[string]bool{}
-	err := s.kernel.Do(ctx, "credentials of the pool", func() error {
-		found, err := names(poolFolder)
-		for _, name := range found {
-			credentials, err := ReadFile(filepath.Join(poolFolder, name), "credentials/"+name+" of the pool")
-			if err != nil {
-				kept[name], problems = true, several.Append(problems, err)
-				continue
-			}
-			wanted[name] = credentials.text()
+	// One piece of work: between a look at the pool and the copies no other call may store credentials, whose copy would go.
+	err := s.kernel.Do(ctx, poolKey, func() error {
+		wanted, kept, unusable, err := read(poolFolder)
+		if err != nil {
+			return fmt.Errorf("read the pool's credentials: %w", err)
 		}
-		return err
+		if err := s.replace(wanted, kept); err != nil {
+			return fmt.Errorf("copy the pool's credentials: %w", err)
+		}
+		problems = unusable
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read the pool's credentials: %w", err)
-	}
-	err = s.kernel.Do(ctx, "credentials", func() error { return s.replace(wanted, kept) })
-	if err != nil {
-		return fmt.Errorf("copy the pool's credentials: %w", err)
+		return err
 	}
 	return problems.ErrorOrNil()
+}
+
+// poolKey is the key of work on a pool's credentials: one piece at a time.
+const poolKey = "credentials of the pool"
+
+// read reads a pool's credentials; what cannot be used is kept as it is.
+func read(poolFolder string) (wanted map[string][]byte, kept map[string]bool, unusable *multierror.Error, err error) {
+	wanted, kept = map[string][]byte{}, map[string]bool{}
+	found, err := names(poolFolder)
+	for _, name := range found {
+		credentials, err := ReadFile(filepath.Join(poolFolder, name), "credentials/"+name+" of the pool")
+		if err != nil {
+			kept[name], unusable = true, several.Append(unusable, err)
+			continue
+		}
+		wanted[name] = credentials.text()
+	}
+	return wanted, kept, unusable, err
 }
 
 // refresh writes a copy unless it is equal: an fsync costs more than a read.

@@ -102,7 +102,7 @@ func (s *Store) SetAll(ctx context.Context, poolFolder, name string, credentials
 	if err := errors.Join(CheckName(name), credentials.Check()); err != nil {
 		return err
 	}
-	err := s.kernel.Do(ctx, "credentials of the pool", func() error { return s.write(poolFolder, name, credentials.text()) })
+	err := s.kernel.Do(ctx, poolKey, func() error { return s.write(poolFolder, name, credentials.text()) })
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *Store) RemoveAll(ctx context.Context, poolFolder, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	err := s.kernel.Do(ctx, "credentials of the pool", func() error { return s.remove(poolFolder, name) })
+	err := s.kernel.Do(ctx, poolKey, func() error { return s.remove(poolFolder, name) })
 	if err != nil {
 		return err
 	}

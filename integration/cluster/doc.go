@@ -21,7 +21,7 @@
 // What takes longer has the tags lab,long (make test-cluster):
 //
 //   - TestLong, three machines: every kind of hand-over, a drain beside a writer, a hold that is broken, and a catalog pool that was
-//     rolled back.
+//     rolled back or formatted anew.
 //   - TestKills, three machines, kills nodes, engines, plugins and containers under a service, for hours.
 //   - TestShares has 500 volumes, 20 containers that work with files while the NAS is away for seconds and for minutes, and a NAS
 //     that moves.

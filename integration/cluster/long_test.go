@@ -16,6 +16,7 @@ func TestLong(t *testing.T) {
 	t.Run("drain beside others", n.testDrain)
 	t.Run("holder break", n.testBreak)
 	t.Run("rolled back", n.testRolledBack)
+	t.Run("formatted with its UUID", n.testFormattedSame)
 }
 
 // testDrain checks the pool on one node while another one writes to it, and has a repair refused meanwhile.

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -90,4 +91,30 @@ func (n *nodes) testRolledBack(t *testing.T) {
 	has(t, said, "the directory "+poolPath+"/newer of volume newer does not exist")
 	one.eventually(t, removed("newer"))
 	one.eventually(t, removed("kept"))
+}
+
+// testFormattedSame makes the file system anew with the UUID that it had.
+func (n *nodes) testFormattedSame(t *testing.T) {
+	heal(t, n.sites...)
+	one := n.sites[0]
+	n.remember(t, "kept")
+	n.offline(t)
+	assert.NilError(t, one.node.FormatPool(t.Context(), "media-apps", "-U "+strings.ToUpper(strings.ReplaceAll(one.uuids["media-apps"], "-", ""))))
+	n.online(t)
+	said, _ := one.refused(t, run("kept")+" true")
+	has(t, said, "it was formatted again")
+	n.made(t, one)
+	n.detected(t, "catalog.json is missing", "kept")
+	has(t, n.sites[1].ok(t, "docker homelab catalog restore"), "Wrote 1 record")
+	n.usable(t, "kept")
+	said, _ = one.refused(t, run("kept")+" true")
+	has(t, said, "the directory "+poolPath+"/kept of volume kept does not exist")
+	one.eventually(t, removed("kept"))
+}
+
+// made gives a pool that was formatted its marker, as its first volume does.
+func (n *nodes) made(t *testing.T, s *site) {
+	t.Helper()
+	said, _ := s.refused(t, created("another", "db"))
+	has(t, said, frozen...)
 }

@@ -20,11 +20,8 @@ func TestNode(t *testing.T) { //nolint:tparallel // its subtests take turns at o
 	t.Run("share", s.testShareRefusals)
 	t.Run("share states", s.testNASStates)
 	t.Run("second start", s.testSecondStart)
-	t.Run("storm", s.testStorm)
-	t.Run("stale", s.testStale)
 	t.Run("passwords", s.testPasswords)
 	t.Run("secrets", s.testSecrets)
-	t.Run("hostile", s.testHostile)
 	t.Run("uninstall", s.uninstall)
 }
 
@@ -34,6 +31,7 @@ func TestSystemdNode(t *testing.T) { //nolint:tparallel // likewise
 	s := newSite(t, lab.Options{Systemd: true})
 	t.Run("copies", s.testCopies)
 	t.Run("in flight", s.testInFlight)
+	t.Run("hostile", s.testHostile)
 	t.Run("switching", s.testSwitching)
 	t.Run("operations", s.testOperations)
 }

@@ -17,6 +17,7 @@ import (
 func TestShares(t *testing.T) {
 	s := newSite(t, lab.Options{Memory: 2048})
 	t.Run("500 volumes", func(t *testing.T) { s.storm(t, 500, 100) })
+	t.Run("stale", s.testStale)
 	t.Run("10 s without a NAS", func(t *testing.T) { s.outage(t, 20, 10*time.Second) })
 	t.Run("5 min without a NAS", func(t *testing.T) { s.outage(t, 20, 5*time.Minute) })
 	t.Run("a NAS that moved", s.testMoved)

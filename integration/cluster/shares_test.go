@@ -111,8 +111,6 @@ func (s *site) storm(t *testing.T, volumes, atOnce int) {
 	c.remove(t, names...)
 }
 
-func (s *site) testStorm(t *testing.T) { s.storm(t, 20, 20) }
-
 // testStale has the server make a share anew under a container. New containers work at once; the old one keeps what it has.
 func (s *site) testStale(t *testing.T) {
 	s.healed(t)

@@ -121,7 +121,7 @@ func (b *Backend) appear(ctx context.Context, pool settings.Pool) (string, error
 	defer ticker.Stop()
 	for {
 		device, err := b.device(ctx, pool)
-		if device != "" || err != nil {
+		if device != "" || err != nil && ctx.Err() == nil { // a search that is cut off by the limit found nothing
 			return device, err
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -193,4 +194,24 @@ func TestRefreshLeavesAPoolAloneThatWasUnmounted(t *testing.T) {
 	}
 	_, err = b.backend.Prove(t.Context(), "media-apps")
 	assert.NilError(t, err, "a volume that is asked for brings it back")
+}
+
+// A search for the disk that is still going on when its time is over is told as a disk that did not appear, not as a pool that hangs.
+func TestBringUpWithASlowSearch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.settings.Pools[0].ISCSI = &settings.ISCSI{Portal: "192.168.1.100", Target: target}
+		b.kernel.SetProgram("iscsiadm", program(0, "tcp: [1] 192.168.1.100:3260,1 "+target+"\n", ""))
+		searches, over := 0, make(chan struct{})
+		b.kernel.SetProgram("blkid", func(context.Context, mounter.Command) (mounter.Output, error) {
+			if searches++; searches == 1 {
+				return mounter.Output{Code: 2}, nil
+			}
+			<-over
+			return mounter.Output{Code: 2}, nil
+		})
+		_, err := b.backend.Prove(t.Context(), "media-apps")
+		close(over)
+		assert.ErrorContains(t, err, "appeared within 20s")
+	})
 }

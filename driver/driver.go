@@ -188,7 +188,7 @@ func (d *Driver) explain(name string, err *error) {
 	if *err == nil {
 		return
 	}
-	*err = fmt.Errorf("%s%w", mark(name), *err)
+	*err = fmt.Errorf("%s%w", mark(name), roomFor(*err))
 	if d.options.Trouble == nil {
 		return
 	}

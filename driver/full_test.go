@@ -3,10 +3,13 @@ package driver_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 // A full disk keeps a release from being put on record at the Unmount. The hold is given back when there is room again: the engine
@@ -31,4 +34,21 @@ func TestHoldIsGivenBackAfterAFullDisk(t *testing.T) {
 	b.driver.Sweep(t.Context())
 	b.holders(t, 0)
 	assert.NilError(t, b.driver.Remove(t.Context(), "vol"))
+}
+
+// Create on a full disk says what can be deleted, and leaves nothing.
+func TestFullDiskSaysWhatToDelete(t *testing.T) {
+	b, full := newBench(t), false
+	b.options.Durable = append(b.options.Durable, durable.WithFault(func(op, _ string) error {
+		if full && op == durable.OpWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	b.start(t)
+	full = true
+	err := b.driver.Create(t.Context(), "vol", map[string]string{"class": "db"})
+	assert.ErrorContains(t, err, "no space left on device; make room there: `docker homelab trash ls`")
+	full = false
+	b.create(t, "vol", map[string]string{"class": "db"})
 }

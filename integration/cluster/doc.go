@@ -10,8 +10,8 @@
 //   - TestNode, the quick init: the seed's Radarr stack across restarts, every refusal with its golden text, and shares:
 //     what is said of a NAS in each of its states, in which time, and that a database beside it does not notice; the kernel's
 //     counters at a second start; and a search for passwords.
-//   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time and what two would
-//     lose, and a Swarm service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
+//   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and
+//     a Swarm service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
 //   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with
 //     `-v /:/host` have copies of the mounts, containers and options that try to get out of a volume's directory, docs/switching.md, command
 //     by command, and docs/operations.md under a writer.
@@ -20,12 +20,12 @@
 //
 // What takes longer has the tags lab,long (make test-cluster):
 //
-//   - TestLong, three machines: every kind of hand-over, a drain beside a writer, a hold that is broken, and a catalog pool that was
-//     rolled back or formatted anew.
+//   - TestLong, three machines: what two writers lose, every kind of hand-over, a drain beside a writer, a hold that is broken, and
+//     a catalog pool that was rolled back or formatted anew.
 //   - TestKills, three machines, kills nodes, engines, plugins and containers under a service, for hours.
 //   - TestRestarts is TestNode's stack with everything that can be restarted under it.
-//   - TestShares has 500 volumes, a share that becomes stale under a container, 20 containers that work with files while the NAS is away for seconds and for minutes, and a NAS
-//     that moves.
+//   - TestShares has 500 volumes, a share that becomes stale under a container, 20 containers that work with files while the NAS is
+//     away for seconds and for minutes, and a NAS that moves.
 //
 // # Refusals
 //

@@ -12,6 +12,7 @@ import (
 // TestLong is what takes long on three machines, or changes what the other tests stand on.
 func TestLong(t *testing.T) {
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps, lab.AppData}}, quickThreshold)}
+	t.Run("two writers", n.testTwoWriters)
 	t.Run("hand-overs", n.testHandOvers)
 	t.Run("drain beside others", n.testDrain)
 	t.Run("holder break", n.testBreak)

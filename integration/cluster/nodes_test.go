@@ -25,7 +25,6 @@ func TestNodes(t *testing.T) {
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, quickThreshold)}
 	t.Run("catalog", n.testCatalog)
 	t.Run("one writer", n.testOneWriter)
-	t.Run("two writers", n.testTwoWriters)
 	t.Run("service", n.testService)
 }
 

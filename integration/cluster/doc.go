@@ -13,8 +13,8 @@
 //   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and
 //     a Swarm service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
 //   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with
-//     `-v /:/host` have copies of the mounts, containers and options that try to get out of a volume's directory, docs/switching.md, command
-//     by command, and docs/operations.md under a writer.
+//     `-v /:/host` have copies of the mounts, options that try to get out of a volume's directory, docs/switching.md, command by command,
+//     and docs/operations.md under a writer.
 //
 // One test alone: -run TestNode/pool. A test begins with [site.healed], so that it does not depend on its predecessors.
 //
@@ -23,7 +23,8 @@
 //   - TestLong, three machines: what two writers lose, every kind of hand-over, a drain beside a writer, a hold that is broken, and
 //     a catalog pool that was rolled back or formatted anew.
 //   - TestKills, three machines, kills nodes, engines, plugins and containers under a service, for hours.
-//   - TestRestarts is TestNode's stack with everything that can be restarted under it.
+//   - TestRestarts is TestNode's stack with everything that can be restarted under it; then containers that try to get out of their
+//     volume's directory.
 //   - TestShares has 500 volumes, a share that becomes stale under a container, 20 containers that work with files while the NAS is
 //     away for seconds and for minutes, and a NAS that moves.
 //

@@ -31,7 +31,7 @@ func TestSystemdNode(t *testing.T) { //nolint:tparallel // likewise
 	s := newSite(t, lab.Options{Systemd: true})
 	t.Run("copies", s.testCopies)
 	t.Run("in flight", s.testInFlight)
-	t.Run("hostile", s.testHostile)
+	t.Run("hostile", s.testHostileOptions)
 	t.Run("switching", s.testSwitching)
 	t.Run("operations", s.testOperations)
 }

@@ -10,10 +10,12 @@ import (
 	"github.com/homelab-storage/homelab-storage/integration/lab"
 )
 
-// TestRestarts is TestNode's stack with everything that can be restarted under it.
+// TestRestarts is TestNode's stack with everything that can be restarted under it; then containers try to get out
+// of their volume's directory.
 func TestRestarts(t *testing.T) {
 	s := newSite(t, lab.Options{})
 	s.radarr(t, append(restarts(), restart{"engine killed", (*site).killEngine, false}, restart{"power lost", (*site).losePower, false}))
+	t.Run("hostile", s.testHostileContainers)
 	s.uninstall(t)
 }
 

@@ -15,11 +15,11 @@ func TestNode(t *testing.T) { //nolint:tparallel // its subtests take turns at o
 	t.Parallel()
 	s := newSite(t, lab.Options{})
 	assert.Assert(t, len(processes(t, s.folder())) >= 2, "the search for processes finds qemu and smbd while they run")
+	t.Run("second start", s.testSecondStart) // first: it counts the kernel's sessions
 	t.Run("radarr", s.testRadarr)
 	t.Run("pool", s.testPoolRefusals)
 	t.Run("share", s.testShareRefusals)
 	t.Run("share states", s.testNASStates)
-	t.Run("second start", s.testSecondStart)
 	t.Run("passwords", s.testPasswords)
 	t.Run("secrets", s.testSecrets)
 	t.Run("uninstall", s.uninstall)

@@ -126,7 +126,7 @@ func (b *Backend) check(ctx context.Context, s share) {
 	if errors.Is(err, mounter.ErrBusy) || errors.Is(err, mounter.ErrStuck) {
 		s, err = b.unstick(ctx, s, err)
 	}
-	if !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends, which says nothing of the share
+	if !errors.Is(err, errUnused) && !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends, which says nothing of the share
 		b.checked(s, known, err)
 	}
 }

@@ -45,7 +45,9 @@ func (b *Backend) ensure(ctx context.Context, s share) (share, error) {
 			if mounted || err != nil {
 				return there, err
 			}
-			current = b.launch(ctx, s)
+			if current = b.launch(ctx, s); current == nil {
+				return s, errUnused
+			}
 		}
 		if err := b.wait(ctx, s, current); err != nil {
 			return s, err
@@ -97,9 +99,10 @@ func ended(f *flight) bool {
 	}
 }
 
-// launch starts a mount, or gives the flight that was first.
+// launch starts a mount, or gives the flight that was first. It is nil for a share that only the background still asks for: it was
+// unmounted meanwhile.
 func (b *Backend) launch(ctx context.Context, s share) *flight {
-	current, first := b.register(s.key)
+	current, first := b.register(s)
 	if !first {
 		return current
 	}
@@ -111,14 +114,17 @@ func (b *Backend) launch(ctx context.Context, s share) *flight {
 	return current
 }
 
-func (b *Backend) register(key string) (current *flight, first bool) {
+func (b *Backend) register(s share) (current *flight, first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if current := b.flights[key]; current != nil {
+	if current := b.flights[s.key]; current != nil {
 		return current, false
 	}
+	if _, known := b.states[s.key]; s.background && !known {
+		return nil, false
+	}
 	current = &flight{since: time.Now(), done: make(chan struct{})}
-	b.flights[key] = current
+	b.flights[s.key] = current
 	return current, true
 }
 

@@ -105,6 +105,26 @@ func TestColdAfterLingering(t *testing.T) {
 	assert.Equal(t, len(b.backend.Report()), 0)
 }
 
+// The background does not mount again what is unmounted, since nobody uses it, just before its look.
+func TestUnmountedBeforeALook(t *testing.T) {
+	b := newBench(t)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	b.pass(time.Hour)
+	before := b.mounts()
+	var tables atomic.Int32
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpTable && tables.Add(1) == 2 { // the look has found it mounted
+			b.backend.Sweep(t.Context())
+		}
+		return nil
+	})
+	b.checked(t)
+	assert.Equal(t, len(b.kernel.Actions(mountertest.OpUnmount)), 1)
+	assert.Equal(t, b.mounts(), before)
+	assert.Equal(t, len(b.backend.Report()), 0)
+}
+
 // The background looks at an away server less and less often, never at one that refused a password, and says how it is.
 func TestBackOff(t *testing.T) {
 	b := newBench(t)

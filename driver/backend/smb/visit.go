@@ -27,6 +27,9 @@ const (
 // errGone says that a mount is not where it was found before.
 var errGone = errors.New("the share is not mounted there any more")
 
+// errUnused says that a share was unmounted because nothing used it, while the background was about to look at it.
+var errUnused = errors.New("the share is not used any more")
+
 // errStale says that a mount cannot be used any more although its server is there.
 var errStale = errors.New("the share's mount is stale")
 

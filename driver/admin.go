@@ -224,7 +224,7 @@ func (d *Driver) Health(context.Context) Health {
 			health.Mounted++
 		}
 	}
-	health.Problems, health.Warnings = d.problems(), d.found.all("volume")
+	health.Problems, health.Warnings = d.problems(), d.found.All("volume")
 	for _, shelf := range []*catalog.Catalog{d.records.node, d.records.cluster} {
 		state := shelf.State()
 		health.Catalogs = append(health.Catalogs, map[string]any{
@@ -264,9 +264,9 @@ func (d *Driver) problems() []string {
 	for _, problem := range d.uses.Trouble() {
 		texts = append(texts, problem.Text)
 	}
-	texts = append(texts, d.strays.all("pool")...)
-	texts = append(texts, d.lost.all("volume")...)
-	texts = append(texts, d.opened.all("volume")...)
+	texts = append(texts, d.strays.All("pool")...)
+	texts = append(texts, d.lost.All("volume")...)
+	texts = append(texts, d.opened.All("volume")...)
 	for _, name := range d.failures.waiting() {
 		if text, ok := d.failures.of(name); ok {
 			texts = append(texts, text)

@@ -82,7 +82,7 @@ func (d *Driver) mirrorSecrets(ctx context.Context, pool backend.Pool) {
 	if err != nil {
 		text = err.Error()
 	}
-	if d.unmirrored.set(pool.Name, text) && err != nil {
+	if d.unmirrored.Set(pool.Name, text) && err != nil {
 		d.log.WithError(err).WithField("pool", pool.Name).Warn("the credentials of the pool could not be copied to this node")
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/complaint"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
@@ -97,16 +98,16 @@ type Driver struct {
 	leaving  atomic.Bool // the node is being left: nothing is mounted any more
 	failures failures
 	owed     owed
-	lost     complaints // volumes in use whose hold is not what it should be
-	strays   complaints // pools that have a catalog of other nodes
+	lost     complaint.Book // volumes in use whose hold is not what it should be
+	strays   complaint.Book // pools that have a catalog of other nodes
 	guards   guards
-	found    complaints // volumes of shares with a database inside
-	opened   complaints // volumes of shares through which a database is open
+	found    complaint.Book // volumes of shares with a database inside
+	opened   complaint.Book // volumes of shares through which a database is open
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks, replies rounds
 	// mirrored is when the pool's credentials were copied to this node last, in Unix nanoseconds; unmirrored is what was in the way.
 	mirrored   atomic.Int64
-	unmirrored complaints
+	unmirrored complaint.Book
 	// recalled says that the engine was asked for the containers that an earlier process could not give their volumes.
 	recalled atomic.Bool
 	// unfinished are the volumes with a recorded intent that is not carried out yet.

@@ -39,8 +39,8 @@ func (d *Driver) guard(ctx context.Context) {
 		}
 	}
 	d.guards.only(all)
-	d.found.only(all)
-	d.opened.only(used)
+	d.found.Only(all)
+	d.opened.Only(used)
 	if len(used) == 0 {
 		return
 	}

@@ -17,7 +17,7 @@ func (d *Driver) tellFound(name string) {
 	if known := d.guards.of(name); known.found.Path != "" {
 		text = foundText(name, known.found)
 	}
-	if d.found.set(name, text) && text != "" {
+	if d.found.Set(name, text) && text != "" {
 		d.log.WithFields(map[string]any{"volume": name, "warning": text}).Warn("a database lies on a share")
 	}
 }
@@ -28,7 +28,7 @@ func (d *Driver) tellOpen(name string) {
 	if known := d.guards.of(name); known.open.Path != "" {
 		text = openText(name, known)
 	}
-	if d.opened.set(name, text) && text != "" {
+	if d.opened.Set(name, text) && text != "" {
 		d.log.WithFields(map[string]any{"volume": name, "problem": text}).Error("a database is open on a share")
 	}
 }

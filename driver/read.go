@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/complaint"
 )
 
 // Get tells of one volume, from memory: an error here makes the engine forget the volume (FACTS 1), so that only a volume
@@ -63,8 +64,8 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 	if warnings := d.warnings(record); len(warnings) > 0 {
 		status["warnings"] = warnings
 	}
-	for _, sentences := range []*complaints{&d.lost, &d.opened} {
-		if text := sentences.of(record.Name); text != "" {
+	for _, sentences := range []*complaint.Book{&d.lost, &d.opened} {
+		if text := sentences.Of(record.Name); text != "" {
 			status["problem"] = text
 		}
 	}
@@ -77,7 +78,7 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 // warnings are those of its Create, and of what was found in it since.
 func (d *Driver) warnings(record catalog.Record) []string {
 	warnings := slices.Clone(record.Warnings)
-	if text := d.found.of(record.Name); text != "" {
+	if text := d.found.Of(record.Name); text != "" {
 		warnings = append(warnings, text)
 	}
 	return warnings

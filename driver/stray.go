@@ -19,7 +19,7 @@ const straysNamed = 5
 func (d *Driver) stray(ctx context.Context, pool backend.Pool) {
 	configured, ok := d.options.Settings.Current().CatalogPool()
 	if !ok || configured.Name == pool.Name || pool.Standalone || !d.records.cluster.State().Attached {
-		d.strays.set(pool.Name, "")
+		d.strays.Set(pool.Name, "")
 		return
 	}
 	folder := path.Join(pool.Private, backend.CatalogFolder)
@@ -34,14 +34,14 @@ func (d *Driver) stray(ctx context.Context, pool backend.Pool) {
 	}
 	found = slices.DeleteFunc(found, d.knows)
 	if len(found) == 0 {
-		d.strays.set(pool.Name, "")
+		d.strays.Set(pool.Name, "")
 		return
 	}
 	text := fmt.Sprintf("it has the records of volumes that this node does not know (%s), and this node keeps its records on pool %s: "+
 		"nodes disagree about the catalog pool. Write catalog: true at the same pool on every node (config.yaml), and then, on each node "+
 		"that had it wrong, \"docker homelab catalog restore\", which writes the records that it knows into the right catalog. If those "+
 		"volumes are gone for good, remove %s/%s/%s", someNames(found), configured.Name, pool.Path, backend.PrivateFolder, backend.CatalogFolder)
-	if d.strays.set(pool.Name, text) {
+	if d.strays.Set(pool.Name, text) {
 		d.log.WithField("pool", pool.Name).WithField("reason", text).Error("nodes disagree about the catalog pool")
 	}
 }

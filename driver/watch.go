@@ -25,7 +25,7 @@ func (d *Driver) watch(ctx context.Context) {
 			names = append(names, volume.Name)
 		}
 	}
-	d.lost.only(names)
+	d.lost.Only(names)
 	d.watches.begin(ctx, d.watchVolume, d.byStorage(names))
 }
 
@@ -135,7 +135,7 @@ func (d *Driver) noteLost(name string, err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	if d.lost.set(name, text) && err != nil {
+	if d.lost.Set(name, text) && err != nil {
 		d.log.WithError(err).WithField("volume", name).Error("a volume in use is not this node's alone any more")
 	}
 }

@@ -106,7 +106,7 @@ func TestDrainGoesOnAfterAFailure(t *testing.T) {
 			b := busyBench(t)
 			b.pool.fail(step, errors.New("something is in the way"))
 			_, err := b.drain(t, driver.DrainOptions{Stop: true})
-			assert.Error(t, err, "something is in the way\nPool media-apps stays drained on this node. Write the command again when what is in the way "+
+			assert.Error(t, err, "something is in the way\nPool media-apps stays drained on this node. Run the command again when what is in the way "+
 				"is gone, or, to mount it as it is: docker homelab undrain media-apps")
 			assert.Assert(t, b.pool.refuses(true))
 			assert.Equal(t, len(b.engines.crowd.started), 0)

@@ -12,7 +12,7 @@ func (s *session) catalogCommand() *cobra.Command {
 	return group("catalog", "Repair the cluster's volume records after the catalog pool was replaced or rolled back",
 		s.catalogAct("adopt", "Take the records on the catalog pool as the right ones",
 			"Take the records on the catalog pool as the right ones, and forget what only this node knew.\n\n"+
-				"Write this when the pool was made anew on purpose, or when it is right and this node is not.",
+				"Use it when the pool was made anew on purpose, or when it is right and this node is not.",
 			func(command *cobra.Command, client *protocol.Client) error {
 				lost, err := client.CatalogAdopt(command.Context())
 				if err != nil {
@@ -25,7 +25,7 @@ func (s *session) catalogCommand() *cobra.Command {
 			}),
 		s.catalogAct("restore", "Write the records that this node knows onto the catalog pool",
 			"Write the records that this node knows onto the catalog pool.\n\n"+
-				"Write this when the pool was rolled back or lost its records, and this node still has them.",
+				"Use it when the pool was rolled back or lost its records, and this node still has them.",
 			func(command *cobra.Command, client *protocol.Client) error {
 				count, err := client.CatalogRestore(command.Context())
 				if err != nil {

@@ -17,7 +17,7 @@ func (s *session) drainCommand() *cobra.Command {
 			"Its volumes are refused to new containers; the pool is unmounted, looked through with fsck.ocfs2, mounted again and proven.\n" +
 			"Containers that use it must be stopped first; with --stop they are stopped, with their own grace period, and started\n" +
 			"again at the end. Other nodes go on with the pool: then the check only reads, and may find what is not wrong.\n\n" +
-			"It may be interrupted, and goes on; write it again to see how far it is, or to go on after a failure.",
+			"It goes on when this command is interrupted; run the command again to see how far it is, or to go on after a failure.",
 		Args: between(1, 1),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			return s.follow(command.Context(), arguments[0], func(ctx context.Context, client *protocol.Client) (driver.DrainReport, error) {

@@ -84,8 +84,8 @@ func writeHolders(p *page, records []driver.HolderRecord, none string) {
 func (s *session) holderBreak() *cobra.Command {
 	var force bool
 	command := &cobra.Command{
-		Use: "break VOLUME NODE", Short: "Take a volume away from a node that is gone for good",
-		Long: "Take a volume away from a node that is gone for good.\n\n" +
+		Use: "break VOLUME NODE", Short: "Take a volume away from another node",
+		Long: "Take a volume away from another node. One that is proven dead needs no command: the next mount takes its volumes over.\n\n" +
 			"A node that is alive is asked: it gives back what nothing uses there, or says which containers do. With --force it\n" +
 			"is not asked: stop the volume's containers there first, because two nodes that write one database lose data.",
 		Args: between(2, 2),
@@ -103,6 +103,6 @@ func (s *session) holderBreak() *cobra.Command {
 			return s.done("Node %s no longer has the volume %s.", arguments[1], arguments[0])
 		},
 	}
-	command.Flags().BoolVar(&force, "force", false, "also when the node is alive")
+	command.Flags().BoolVar(&force, "force", false, "without asking the node")
 	return command
 }

@@ -93,9 +93,10 @@ func newRoot(options Options, asDocker bool) *cobra.Command {
 		Use:           "homelab-storage",
 		Short:         "Storage for small Swarm clusters: databases on OCFS2, media on SMB, the rest on the node",
 		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
-		Args: noArguments,
+		Args: noArguments, Version: options.Version,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	root.SetVersionTemplate("homelab-storage {{.Version}}\n")
 	if asDocker {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "docker homelab"}
 	} else {

@@ -94,7 +94,7 @@ func (s *session) trashEmpty() *cobra.Command {
 			if err != nil && count == 0 {
 				return err
 			}
-			return errors.Join(err, s.done("Deleted %d of the trash's entries.", count))
+			return errors.Join(err, s.done("Deleted the data of %s.", counted(count, "removed volume")))
 		},
 	}
 	command.Flags().StringVar(&pool, "pool", "", "only this pool")

@@ -18,9 +18,9 @@
 // boot, another one is always a newer one. Otherwise Join looks at the record again and again until the time is over, and
 // then says who has the directory, since when, and what to do ([HeldError]).
 //
-// A join is one file, two fsyncs on the pool; liveness is read under the lock, so that a thread that was stuck for a minute
-// does not act on an old view. A thread that gets the lock after its caller gave up changes nothing; should it write in that
-// very instant, the hold is released again like one that a crash left.
+// A join is one file on the pool, with one fsync when it is exclusive and none when it is shared. Liveness is read under the lock,
+// so that a thread that was stuck for a minute does not act on an old view. A thread that gets the lock after its caller gave up
+// changes nothing; should it write in that very instant, the hold is released again like one that a crash left.
 //
 // # Release
 //

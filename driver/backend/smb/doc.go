@@ -28,8 +28,8 @@
 //
 // Which shares are mounted is kept in Options.Memory, without secrets. At start [Backend.Run] mounts them again before anybody
 // asks, the servers at the same time. Then it looks at every share: at one that is well each 30 s; at one whose server is away
-// with a back-off from 2 to 30 s; never at one that was refused, for servers lock out who logs in wrongly again and again.
-// Status and Report show what it saw.
+// with a back-off from 2 to 30 s; at one that was refused each 10 minutes while it is mounted, and else never, for servers lock
+// out who logs in wrongly again and again. Status and Report show what it saw.
 //
 // A mount that is stale although its server is there - the share was made anew, the session is gone, the NAS has another address -
 // is replaced: a second mount, on a connection of its own, at <share root>/<key>.2. New Mounts get that one; binds of the

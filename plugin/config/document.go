@@ -37,7 +37,11 @@ func (d *document) line(format string, arguments ...any) {
 
 func (d *document) settings() {
 	d.line("## Settings of the plugin\n")
-	d.line("`docker plugin set homelab-storage NAME=value` while the plugin is disabled; environment variables for a plain daemon.\n")
+	d.line("Environment variables for a plain daemon, in `/etc/default/homelab-storage`. For a managed plugin they are set while it is")
+	d.line("disabled; containers that run keep their volumes meanwhile, and no other can start:\n")
+	d.line("```sh\ndocker plugin disable --force homelab-storage")
+	d.line("docker plugin set homelab-storage LOG_LEVEL=debug")
+	d.line("docker plugin enable homelab-storage\n```\n")
 	d.line("| Setting | Value | Default | What it is for |")
 	d.line("|---|---|---|---|")
 	for _, one := range Variables() {

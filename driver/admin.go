@@ -191,9 +191,25 @@ func (d *Driver) held(ctx context.Context, volume string) (holder.Directory, err
 	return holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, err
 }
 
+// repairable attaches the cluster's catalog, so that it can be repaired. A pool that was formatted again has no marker, with which its
+// catalog would be found: it gets one, since the operator has decided what becomes of the records.
+func (d *Driver) repairable(ctx context.Context) error {
+	if _, ok := d.options.Settings.Current().CatalogPool(); !ok {
+		return errors.New("the configuration of this node names no catalog pool; `docker homelab pool ls` lists its pools")
+	}
+	_, err := d.attachFor(ctx, d.records.cluster)
+	if errors.Is(err, catalog.ErrFrozen) {
+		return nil
+	}
+	return err
+}
+
 // CatalogAdopt takes the catalog that is on the catalog pool now as the right one, and returns the volumes that only this
 // node knew.
 func (d *Driver) CatalogAdopt(ctx context.Context) ([]string, error) {
+	if err := d.repairable(ctx); err != nil {
+		return nil, err
+	}
 	lost, err := d.records.cluster.Adopt(ctx)
 	if err == nil {
 		d.records.cluster.Detach() // the background attaches it as it is now, with the credentials beside it
@@ -207,6 +223,9 @@ func (d *Driver) CatalogAdopt(ctx context.Context) ([]string, error) {
 
 // CatalogRestore writes the records that this node knows onto the catalog pool, and says how many.
 func (d *Driver) CatalogRestore(ctx context.Context) (int, error) {
+	if err := d.repairable(ctx); err != nil {
+		return 0, err
+	}
 	count, err := d.records.cluster.Restore(ctx)
 	if err == nil {
 		d.records.cluster.Detach()

@@ -56,7 +56,7 @@ func TestReadsSurviveWithoutThePool(t *testing.T) {
 	assert.Assert(t, !n.State().Attached)
 	_, err := n.Put(t.Context(), record("new"))
 	assert.ErrorIs(t, err, catalog.ErrDetached)
-	assert.Error(t, err, "the volume catalog is away: its pool is not mounted on this node. Volumes are listed and mounted from "+
+	assert.Error(t, err, "the volume catalog is away: its pool cannot be used on this node now. Volumes are listed and mounted from "+
 		"this node's copy, and none is created or removed until the pool is back; \"docker homelab status\" says what is wrong with it")
 	assert.ErrorIs(t, n.Remove(t.Context(), kept.ID), catalog.ErrDetached)
 	assert.ErrorIs(t, n.Refresh(t.Context()), catalog.ErrDetached)

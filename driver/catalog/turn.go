@@ -147,7 +147,7 @@ func (c *Catalog) attached() string {
 }
 
 func detachedError() error {
-	return fmt.Errorf("%w: its pool is not mounted on this node. Volumes are listed and mounted from this node's copy, and none is "+
+	return fmt.Errorf("%w: its pool cannot be used on this node now. Volumes are listed and mounted from this node's copy, and none is "+
 		"created or removed until the pool is back; \"docker homelab status\" says what is wrong with it", ErrDetached)
 }
 

@@ -243,7 +243,7 @@ func (d *Driver) Health(context.Context) Health {
 			health.Mounted++
 		}
 	}
-	health.Problems, health.Warnings = d.problems(), d.found.All("volume")
+	health.Problems, health.Warnings = d.problems(), d.guard.Warnings.All("volume")
 	for _, shelf := range []*catalog.Catalog{d.records.node, d.records.cluster} {
 		state := shelf.State()
 		health.Catalogs = append(health.Catalogs, map[string]any{
@@ -285,7 +285,7 @@ func (d *Driver) problems() []string {
 	}
 	texts = append(texts, d.strays.All("pool")...)
 	texts = append(texts, d.lost.All("volume")...)
-	texts = append(texts, d.opened.All("volume")...)
+	texts = append(texts, d.guard.Problems.All("volume")...)
 	for _, name := range d.failures.waiting() {
 		if text, ok := d.failures.of(name); ok {
 			texts = append(texts, text)

@@ -15,5 +15,6 @@
 // # Where a call is
 //
 // create.go, remove.go, mount.go, unmount.go and read.go hold the volume protocol; plan.go applies the decision matrix;
-// run.go, rounds.go, restore.go, dispose.go, heal.go and attach.go are the background; release.go gives holds back; admin.go serves the operator.
+// run.go, rounds.go, restore.go, dispose.go, heal.go and attach.go are the background; watch.go and guarding.go look after what is in
+// use; release.go gives holds back; admin.go serves the operator.
 package driver

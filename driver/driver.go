@@ -14,6 +14,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/complaint"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/guard/shares"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
@@ -100,9 +101,7 @@ type Driver struct {
 	owed     owed
 	lost     complaint.Book // volumes in use whose hold is not what it should be
 	strays   complaint.Book // pools that have a catalog of other nodes
-	guards   guards
-	found    complaint.Book // volumes of shares with a database inside
-	opened   complaint.Book // volumes of shares through which a database is open
+	guard    *shares.Guard
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks, replies rounds
 	// mirrored is when the pool's credentials were copied to this node last, in Unix nanoseconds; unmirrored is what was in the way.
@@ -130,6 +129,7 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 		d.options.Linger = afterBrief
 	}
 	d.started = d.now()
+	d.guard = shares.New(shares.Options{Kernel: options.Mounter, MountRoot: options.MountRoot, Log: d.log, Now: d.now})
 	d.heals.longest = healLongest
 	for _, kind := range options.Backends {
 		if _, twice := d.backends[kind.Kind()]; twice {

@@ -42,7 +42,7 @@ func (d *Driver) Mount(ctx context.Context, name, id string, engine Engine) (tar
 	if err != nil {
 		return "", err
 	}
-	d.guards.begin(name, d.now())
+	d.guard.Mounted(name)
 	return d.target(name), nil
 }
 

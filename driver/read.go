@@ -64,7 +64,7 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 	if warnings := d.warnings(record); len(warnings) > 0 {
 		status["warnings"] = warnings
 	}
-	for _, sentences := range []*complaint.Book{&d.lost, &d.opened} {
+	for _, sentences := range []*complaint.Book{&d.lost, &d.guard.Problems} {
 		if text := sentences.Of(record.Name); text != "" {
 			status["problem"] = text
 		}
@@ -78,7 +78,7 @@ func (d *Driver) status(record catalog.Record, shelf *catalog.Catalog) map[strin
 // warnings are those of its Create, and of what was found in it since.
 func (d *Driver) warnings(record catalog.Record) []string {
 	warnings := slices.Clone(record.Warnings)
-	if text := d.found.Of(record.Name); text != "" {
+	if text := d.guard.Warnings.Of(record.Name); text != "" {
 		warnings = append(warnings, text)
 	}
 	return warnings

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/guard/shares"
 )
 
 // How often the background looks after things.
@@ -33,7 +34,7 @@ func (d *Driver) Run(ctx context.Context) error {
 	group.Go(func() { every(ctx, healEvery, d.heal) })
 	group.Go(func() { every(ctx, sweepEvery, d.sweep) })
 	group.Go(func() { every(ctx, watchEvery, d.watch) })
-	group.Go(func() { every(ctx, guardEvery, d.guard) })
+	group.Go(func() { every(ctx, shares.Every, d.guardShares) })
 	group.Go(func() { every(ctx, watchEvery, d.answers) })
 	group.Go(func() { every(ctx, sweepEvery, d.watchSwarm) })
 	group.Go(func() { every(ctx, retainEvery, d.retain) })

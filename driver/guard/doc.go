@@ -1,10 +1,10 @@
 // Package guard finds database files in a directory, by their content and, where a database is a folder of files, by its
-// names (FACTS 5). The driver asks it in two places:
+// names (FACTS 5). It is asked in two places:
 //
-//   - before a volume of a class that is shared "until a database" is mounted ([Quick]): with a database inside, one node at a
-//     time may use it;
-//   - in the background, for volumes on SMB shares, where databases lock up or lose rows ([Thorough], and [Among] for what
-//     containers have open).
+//   - by the driver, before a volume of a class that is shared "until a database" is mounted ([Quick]): with a database inside, one
+//     node at a time may use it;
+//   - by package shares below this one, for volumes on SMB shares, where databases lock up or lose rows ([Thorough], and [Among] for
+//     what containers have open).
 //
 // A scan is bounded in depth, entries and files, follows no symbolic link and leaves the directory only downwards. It is
 // file work that may hang on a dead node's locks, or on a dead server: call it through mounter.Mounter.Do. It is a heuristic for

@@ -1,4 +1,4 @@
-package driver
+package shares
 
 import (
 	"fmt"
@@ -11,28 +11,6 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/guard"
 )
 
-// tellFound warns of a database that lies on a share, once.
-func (d *Driver) tellFound(name string) {
-	var text string
-	if known := d.guards.of(name); known.found.Path != "" {
-		text = foundText(name, known.found)
-	}
-	if d.found.Set(name, text) && text != "" {
-		d.log.WithFields(map[string]any{"volume": name, "warning": text}).Warn("a database lies on a share")
-	}
-}
-
-// tellOpen reports a database that is open through a share, once.
-func (d *Driver) tellOpen(name string) {
-	var text string
-	if known := d.guards.of(name); known.open.Path != "" {
-		text = openText(name, known)
-	}
-	if d.opened.Set(name, text) && text != "" {
-		d.log.WithFields(map[string]any{"volume": name, "problem": text}).Error("a database is open on a share")
-	}
-}
-
 // onShare is why a database must not be there (FACTS 4).
 const onShare = "on an SMB share databases lock up or lose rows"
 
@@ -40,7 +18,7 @@ func foundText(volume string, found guard.Finding) string {
 	return fmt.Sprintf("%s in this volume is a database (%s): %s. If an application writes to it, %s", shown(found.Path), found.Kind, onShare, migration(volume, found))
 }
 
-func openText(volume string, known guarded) string {
+func openText(volume string, known state) string {
 	return fmt.Sprintf("%s (process %d) has the database %s (%s) open in this volume: %s. Stop it and %s",
 		known.by.Name, known.by.PID, shown(known.open.Path), known.open.Kind, onShare, migration(volume, known.open))
 }

@@ -1,0 +1,97 @@
+package shares
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/guard"
+	"github.com/homelab-storage/homelab-storage/mounter"
+)
+
+// Look reads what is open in a volume, and looks through all of it when that is due. It holds nothing while it waits, for as long as
+// the context lets it; a share that does not answer costs one thread, and is an error that matches backend.ErrUnavailable. A volume
+// that is not mounted is passed over.
+func (g *Guard) Look(ctx context.Context, record catalog.Record) error {
+	directory, err := g.beside(ctx, record.Name)
+	if err != nil || directory == "" {
+		return err // it was unmounted meanwhile
+	}
+	known, now := g.states.of(record.Name), g.options.Now()
+	var open, found guard.Finding
+	through := known.through(now)
+	err = g.do(ctx, record, func() (err error) {
+		if open, err = guard.Among(ctx, directory, paths(known.writes)); err != nil || !through {
+			return err
+		}
+		seen, err := guard.Scan(ctx, directory, guard.Thorough())
+		found = seen.Found
+		return err
+	})
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	g.states.change(record.Name, func(one *state) {
+		one.checked = now
+		one.open, one.by = open, opener(known.writes, open)
+		if !through {
+			return
+		}
+		one.looks++
+		one.next = now.Add(pause(one.looks))
+		if err == nil || found.Path != "" { // a look that was cut short says nothing of what it did not reach
+			one.found = found
+		}
+	})
+	g.tellFound(record.Name)
+	g.tellOpen(record.Name)
+	return nil
+}
+
+// beside is the directory of a mounted volume as the share's own mount has it, so that the volume can be unmounted during a look.
+func (g *Guard) beside(ctx context.Context, name string) (string, error) {
+	table, err := g.options.Kernel.Table(ctx, mounter.Plugin)
+	if err != nil {
+		return "", fmt.Errorf("reading the mount table: %w", err)
+	}
+	volume := slices.IndexFunc(table, func(line mounter.Mount) bool { return line.Target == g.target(name) })
+	if volume < 0 {
+		return "", nil
+	}
+	share := slices.IndexFunc(table, func(line mounter.Mount) bool {
+		return line.Device == table[volume].Device && line.Root == "/" && path.Dir(line.Target) != g.options.MountRoot
+	})
+	if share < 0 {
+		return g.target(name), nil
+	}
+	return path.Join(table[share].Target, table[volume].Root), nil
+}
+
+// do does file work in a volume. A server that does not answer is an error that matches backend.ErrUnavailable.
+func (g *Guard) do(ctx context.Context, record catalog.Record, work func() error) error {
+	err := g.options.Kernel.Do(ctx, "guard "+record.ID, work)
+	if errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy) {
+		return fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
+	}
+	return err
+}
+
+func paths(files []mounter.OpenFile) []string {
+	var names []string
+	for _, file := range files {
+		names = append(names, file.Path)
+	}
+	return names
+}
+
+// opener is who has a database open.
+func opener(files []mounter.OpenFile, open guard.Finding) mounter.OpenFile {
+	if i := slices.IndexFunc(files, func(file mounter.OpenFile) bool { return file.Path == open.Path }); i >= 0 && open.Path != "" {
+		return files[i]
+	}
+	return mounter.OpenFile{}
+}

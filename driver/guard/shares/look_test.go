@@ -1,0 +1,98 @@
+package shares_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+// A volume, and any other one of the share, can be unmounted while it is looked through, wherever in the mount table the share is.
+func TestLookGoesByTheShare(t *testing.T) {
+	b := newBench(t)
+	b.put(t, "app.db", sqlite)
+	whole, elsewhere := filepath.Join(filepath.Dir(b.target), "media"), filepath.Join(b.kernel.Temp(), "elsewhere")
+	base := mounter.Place{Side: mounter.Plugin, Path: b.share}
+	for _, bind := range []mounter.Bind{{Base: base, Target: whole}, {Base: base, Subdir: "films", Target: elsewhere}} {
+		assert.NilError(t, b.kernel.Bind(t.Context(), bind))
+	}
+	assert.NilError(t, b.kernel.Unmount(t.Context(), b.share))
+	assert.NilError(t, b.kernel.MountShare(t.Context(), mounter.Share{Source: nas, Target: b.share}))
+	hold := b.kernel.Hold(mountertest.OpDo, "guard 0a1b")
+	result := make(chan error, 1)
+	go func() { result <- b.Look(t.Context(), b.films) }()
+	assert.NilError(t, hold.Reached(t.Context()))
+	for _, target := range []string{b.target, whole, elsewhere} {
+		assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	}
+	b.kernel.Release(hold)
+	assert.NilError(t, <-result)
+	assert.Assert(t, strings.HasPrefix(b.Warnings.Of("films"), "app.db in this volume is a database"))
+}
+
+// A share whose own mount is gone, as after a forced disable of the plugin, is looked at through the volume's.
+func TestLookGoesByTheVolume(t *testing.T) {
+	b := newBench(t)
+	b.put(t, "app.db", sqlite)
+	assert.NilError(t, b.kernel.Unmount(t.Context(), b.share))
+	assert.NilError(t, b.Look(t.Context(), b.films))
+	assert.Assert(t, b.Warnings.Of("films") != "")
+}
+
+func TestLookPassesOverWhatIsNotMounted(t *testing.T) {
+	b := newBench(t)
+	assert.NilError(t, b.kernel.Unmount(t.Context(), b.target))
+	assert.NilError(t, b.Look(t.Context(), b.films))
+	assert.Equal(t, len(b.kernel.Actions(mountertest.OpDo)), 0)
+}
+
+// A server that does not answer says nothing of what is on it: what was known stays, and the next Round asks again.
+func TestLookAtAStuckShare(t *testing.T) {
+	b := newBench(t)
+	b.put(t, "app.db", sqlite)
+	b.round(t, 0, b.films)
+	b.Mounted("films")
+	hold := b.kernel.Hold(mountertest.OpDo, "guard 0a1b")
+	limited, cancel := context.WithCancel(t.Context())
+	go func() {
+		_ = hold.Reached(t.Context())
+		cancel()
+	}()
+	err := b.Look(limited, b.films)
+	assert.ErrorIs(t, err, backend.ErrUnavailable)
+	assert.ErrorIs(t, err, mounter.ErrStuck)
+	assert.ErrorIs(t, b.Look(t.Context(), b.films), mounter.ErrBusy, "one thread waits, and no second one")
+	assert.Assert(t, b.Warnings.Of("films") != "")
+	b.kernel.Release(hold)
+}
+
+// A look that is cut short says nothing of what it did not reach, and is not made again at once.
+func TestLookIsCutShort(t *testing.T) {
+	b := newBench(t)
+	b.put(t, "app.db", sqlite)
+	b.round(t, 0, b.films)
+	b.late = true
+	b.now = b.now.Add(time.Hour)
+	limited, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	assert.NilError(t, b.Look(limited, b.films))
+	assert.Assert(t, b.Warnings.Of("films") != "")
+	assert.Equal(t, len(b.round(t, time.Minute-time.Second, b.films)), 0)
+}
+
+func TestLookFails(t *testing.T) {
+	b := newBench(t)
+	b.kernel.Fail(mountertest.OpTable, 1, errors.New("no table"))
+	assert.ErrorContains(t, b.Look(t.Context(), b.films), "reading the mount table: ")
+	assert.NilError(t, os.Remove(filepath.Join(b.kernel.ShareFiles(nas), "films")))
+	assert.ErrorIs(t, b.Look(t.Context(), b.films), os.ErrNotExist)
+}

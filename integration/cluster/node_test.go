@@ -20,7 +20,6 @@ func TestNode(t *testing.T) { //nolint:tparallel // its subtests take turns at o
 	t.Run("pool", s.testPoolRefusals)
 	t.Run("share", s.testShareRefusals)
 	t.Run("share states", s.testNASStates)
-	t.Run("passwords", s.testPasswords)
 	t.Run("secrets", s.testSecrets)
 	t.Run("uninstall", s.uninstall)
 }

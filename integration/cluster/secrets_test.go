@@ -14,7 +14,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/integration/lab"
 )
 
-// canary is in every password of the test, beside what drivers that build texts for mount(2) fall over.
+// canary is in every password of the test, beside what drivers that build texts for mount(2) and shells fall over (FACTS 6).
 const canary = "Canary7q"
 
 // search prints where the canary is. The pattern is in a file: the search itself is a process with arguments too.
@@ -37,7 +37,7 @@ true
 func (s *site) testSecrets(t *testing.T) {
 	s.healed(t)
 	nas, user := s.lab.NAS(), s.lab.NAS().Username()
-	password := canary + `, %s $HOME "x" \`
+	password := canary + `, and blanks, 100% %s $HOME "quoted" it's \back\ #hash =is `
 	assert.NilError(t, nas.SetPassword(t.Context(), password))
 	create := "docker volume create --driver homelab-storage --opt type=cifs --opt device=//nas/"
 	options := quote("username=" + user + ",password=" + strings.ReplaceAll(password, ",", ",,"))

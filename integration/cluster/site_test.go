@@ -62,8 +62,8 @@ func (s *site) eventually(t *testing.T, script string) string {
 	return s.until(t, script, func(ctx context.Context) (lab.Result, error) { return s.node.Exec(ctx, script) })
 }
 
-// until tries something again and again. It pauses as long as an attempt took, so that on an emulated machine something is left for
-// what is waited for.
+// until tries something again and again. It pauses twice as long as an attempt took, so that on an emulated machine enough is left
+// for what is waited for.
 func (s *site) until(t *testing.T, what string, attempt func(ctx context.Context) (lab.Result, error)) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, fmt.Errorf("not within %s", patience))
@@ -81,7 +81,7 @@ func (s *site) until(t *testing.T, what string, attempt func(ctx context.Context
 			last = lab.Result{Stderr: err.Error()}
 		}
 		select {
-		case <-time.After(max(200*time.Millisecond, time.Since(start))):
+		case <-time.After(max(200*time.Millisecond, 2*time.Since(start))):
 		case <-ctx.Done():
 			t.Fatalf("%s: %v; the last time it said:\n%s%s", what, context.Cause(ctx), last.Stdout, last.Stderr)
 		}

@@ -26,9 +26,12 @@ pidof containerd >/dev/null || {
 until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
 exec dockerd`
 
-// StartDocker starts the engine and returns when its API answers. With the quick init its log is
+// StartDocker starts the engine, unless its API answers already, and returns when it does. With the quick init its log is
 // one of the lab's; with systemd it is the unit docker.service and logs to the journal.
 func (n *Node) StartDocker(ctx context.Context) error {
+	if n.engineAnswers(ctx) {
+		return nil
+	}
 	if n.lab.options.Systemd {
 		_, err := n.Output(ctx, "systemctl start docker.service")
 		return err
@@ -73,9 +76,4 @@ func (n *Node) StopDocker(ctx context.Context) error {
 	}
 	_, err := n.Output(ctx, script)
 	return err
-}
-
-// WaitSystemd returns the state of systemd, "running" or "degraded", once the boot has finished.
-func (n *Node) WaitSystemd(ctx context.Context) (string, error) {
-	return n.Output(ctx, "systemctl is-system-running --wait || true")
 }

@@ -35,6 +35,28 @@ type Lab struct {
 	registry *http.Server
 }
 
+// Prepare builds the image when it is not cached, so that a later [Start] need not.
+func Prepare(ctx context.Context, options Options) error {
+	options, err := options.complete()
+	if err != nil {
+		return err
+	}
+	if err := Check(); err != nil {
+		return err
+	}
+	made, err := ensureImage(ctx, options)
+	if err != nil {
+		return err
+	}
+	return made.Close()
+}
+
+func ensureImage(ctx context.Context, options Options) (*image.Image, error) {
+	return image.Ensure(ctx, image.Options{Module: options.Module, Cache: cacheFolder(options.Module), Log: options.Log})
+}
+
+func cacheFolder(module string) string { return filepath.Join(module, ".cache", "lab") }
+
 // Start builds the image when it is not cached, then starts the NAS and boots all nodes at once. It
 // returns when every node's agent answers. The lab lives until [Lab.Stop] or the end of this
 // process, not of ctx.
@@ -54,13 +76,11 @@ func Start(ctx context.Context, options Options) (*Lab, error) {
 }
 
 func (l *Lab) start(ctx context.Context) error {
-	cache := filepath.Join(l.options.Module, ".cache", "lab")
 	var err error
-	l.image, err = image.Ensure(ctx, image.Options{Module: l.options.Module, Cache: cache, Log: l.log})
-	if err != nil {
+	if l.image, err = ensureImage(ctx, l.options); err != nil {
 		return err
 	}
-	if l.run, err = newRun(cache, logsFolder(l.options.Module)); err != nil {
+	if l.run, err = newRun(cacheFolder(l.options.Module), logsFolder(l.options.Module)); err != nil {
 		return err
 	}
 	log, err := l.logFile("box.log")

@@ -18,7 +18,7 @@ func (n *Node) makeDisk(ctx context.Context) error {
 func (n *Node) disk() string { return n.lab.run.path("nodes", n.Name()+".qcow2") }
 
 // Boot powers the node on with the disk as it is and returns when its agent answers and, with the
-// quick init, iscsid runs; for systemd see [Node.WaitSystemd]. A node that runs is left alone.
+// quick init, iscsid runs; systemd is still at work. A node that runs is left alone.
 func (n *Node) Boot(ctx context.Context) error {
 	if n.Running() {
 		return nil

@@ -3,6 +3,7 @@
 //	lab up [-nodes N] [-systemd] [-bare]   start a lab and stay until Ctrl-C or "lab down"
 //	lab sh N                               a shell on node N, from another terminal
 //	lab exec N 'command'                   run a command on node N
+//	lab image                              make what the machines boot, unless it is there
 //	lab down                               end the lab
 //
 // up installs Docker and the plugin (from bin/, see scripts/build-plugin) on every node, with a formatted pool; -bare leaves
@@ -21,12 +22,17 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab"
 )
 
 const usage = `usage:
   lab up [-nodes N] [-systemd] [-bare]   start a lab and stay until Ctrl-C or "lab down"
   lab sh N                               a shell on node N
   lab exec N 'command'                   run a command on node N
+  lab image                              make what the machines boot, unless it is there
   lab down                               end the lab
 `
 
@@ -57,6 +63,8 @@ func run(ctx context.Context, arguments []string) (int, error) {
 		return 0, parseUp(ctx, rest)
 	case "down":
 		return 0, down(ctx)
+	case "image":
+		return 0, lab.Prepare(ctx, lab.Options{Log: logrus.NewEntry(logrus.New())})
 	case "sh", "exec":
 		if len(rest) == 0 || (command == "exec") != (len(rest) == 2) {
 			return 0, errUsage

@@ -10,7 +10,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 )
 
-// The seed's decision matrix, row by row.
+// The decision matrix, row by row.
 func TestTheMatrixOfTheSeed(t *testing.T) {
 	cases := map[string]string{
 		"db": backend.OCFS2, "config": backend.OCFS2, "data": backend.OCFS2, "backup": backend.OCFS2, "library": backend.OCFS2,

@@ -16,7 +16,7 @@ import (
 )
 
 // app is a container with a database in /config, when it has a pool's directory, and a file for each row on each of its shares.
-// Everything is done as uid 1000, as the seed's images do.
+// Everything is done as uid 1000, as the applications' images do.
 type app struct {
 	site *site
 	// name begins the names of its files, since shares are for many.

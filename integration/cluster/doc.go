@@ -7,7 +7,7 @@
 //
 // Booting is dear, so there are a few machines, each with its tests one after the other:
 //
-//   - TestNode, the quick init: the seed's Radarr stack across restarts, every refusal with its golden text, and shares:
+//   - TestNode, the quick init: a Radarr stack across restarts, every refusal with its golden text, and shares:
 //     what is said of a NAS in each of its states, in which time, and that a database beside it does not notice; the kernel's
 //     counters at a second start; and a search for passwords.
 //   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and

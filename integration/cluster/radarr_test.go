@@ -30,7 +30,7 @@ func restarts() []restart {
 
 func (s *site) testRadarr(t *testing.T) { s.radarr(t, restarts()) }
 
-// radarr deploys the seed's hybrid stack, and beside it a container without Swarm, and finds every row and every file again after
+// radarr deploys a stack with both kinds of storage, and beside it a container without Swarm, and finds every row and every file again after
 // each restart.
 func (s *site) radarr(t *testing.T, restarts []restart) {
 	t.Helper()

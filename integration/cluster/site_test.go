@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// poolPath is where the seed mounts its OCFS2 file system.
+	// poolPath is where the host mounts the OCFS2 file system.
 	poolPath = "/mnt/iscsi/media-apps"
 	// password has nothing special in it: driver local, which some tests begin with, could not be given another one.
 	password = "media-secret"

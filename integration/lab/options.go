@@ -21,7 +21,7 @@ type LUN struct {
 	Size int64
 }
 
-// The LUNs of the seed's architecture.
+// The LUNs of two pools.
 var (
 	MediaApps = LUN{Name: "media-apps", Size: 1 << 30} //nolint:gochecknoglobals // a constant that Go cannot write as one
 	AppData   = LUN{Name: "app-data", Size: 1 << 30}   //nolint:gochecknoglobals // a constant that Go cannot write as one

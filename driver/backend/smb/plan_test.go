@@ -43,7 +43,7 @@ func requests() []struct {
 		request backend.Request
 	}
 	rows := []row{
-		{"the seed's pattern 2", device("//nas/torrents", login+",domain=HOME,vers=3.0,file_mode=0770,dir_mode=0770,uid=1000,gid=1000,soft,actimeo=30")},
+		{"a compose file's share", device("//nas/torrents", login+",domain=HOME,vers=3.0,file_mode=0770,dir_mode=0770,uid=1000,gid=1000,soft,actimeo=30")},
 		{"configured share by name", share("media", "")},
 		{"configured share with a directory", share("media/4k", "hdr")},
 		{"share of SMB_SERVER", share("torrents", "")},

@@ -28,7 +28,7 @@ const packages = "systemd-sysv,udev,dbus,kmod,e2fsprogs,iproute2,iptables,iputil
 	"open-iscsi,ocfs2-tools,cifs-utils,keyutils,attr,docker.io,sqlite3,busybox-static"
 
 // StandIn is the container image that every node has: busybox and sqlite3, with /config and /data
-// owned by 1000:1000 like the images of the seed's applications.
+// owned by 1000:1000 like the images of the applications.
 const StandIn = "homelab-storage/standin:1"
 
 // Image is a built image, held against removal until [Image.Close].

@@ -31,7 +31,7 @@ func (c Credentials) Identity() string {
 // Check refuses what neither the file format nor the kernel can carry. All problems are reported; none shows the password.
 func (c Credentials) Check() error {
 	var problems []error
-	if c.Username == "" {
+	if strings.TrimSpace(c.Username) == "" { // the file's blanks around a name do not count
 		problems = append(problems, errors.New("the username is empty"))
 	}
 	if c.Password.IsZero() {

@@ -87,7 +87,7 @@ func TestNamesAndValuesAreChecked(t *testing.T) {
 		_, err := store.Get(t.Context(), name)
 		assert.ErrorContains(t, err, "name of credentials")
 	}
-	err := store.Set(t.Context(), "nas", credential.Credentials{Password: mounter.NewSecret("canary\n")})
+	err := store.Set(t.Context(), "nas", credential.Credentials{Username: " ", Password: mounter.NewSecret("canary\n")})
 	assert.ErrorContains(t, err, "line end")
 	assert.ErrorContains(t, err, "username is empty")
 	assert.Assert(t, !strings.Contains(err.Error(), "canary"))
@@ -138,9 +138,27 @@ func TestPoolCredentialsAreCopied(t *testing.T) {
 	assert.ErrorContains(t, store.Mirror(t.Context(), pool), "chmod 600 credentials/other of the pool")
 	_, err = store.Get(t.Context(), "other")
 	assert.NilError(t, err, "the old copy stays")
+	assert.NilError(t, store.SetAll(t.Context(), pool, "nas", two), "the other's file is nobody's business here")
+	assert.NilError(t, store.RemoveAll(t.Context(), pool, "nas"))
 	assert.NilError(t, store.RemoveAll(t.Context(), pool, "other"))
 	_, err = store.Get(t.Context(), "other")
 	assert.ErrorIs(t, err, credential.ErrNotFound)
+}
+
+// A pool that was unmounted since it was proven is not replaced by a folder of the disk below it, and its copies stay.
+func TestPoolIsGone(t *testing.T) {
+	store, _ := newStore(t)
+	pool := filepath.Join(t.TempDir(), "private", "credentials")
+	assert.NilError(t, os.Mkdir(filepath.Dir(pool), 0o700))
+	one := credential.Credentials{Username: "one", Password: mounter.NewSecret("1")}
+	assert.NilError(t, store.SetAll(t.Context(), pool, "nas", one))
+	assert.NilError(t, os.RemoveAll(filepath.Dir(pool)))
+	assert.ErrorIs(t, store.Mirror(t.Context(), pool), fs.ErrNotExist)
+	assert.ErrorIs(t, store.SetAll(t.Context(), pool, "nas", one), fs.ErrNotExist)
+	_, err := os.Stat(filepath.Dir(pool))
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = store.Get(t.Context(), "nas")
+	assert.NilError(t, err)
 }
 
 // pausing is a kernel with which something happens after the first piece of work.

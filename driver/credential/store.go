@@ -93,7 +93,7 @@ func (s *Store) Set(ctx context.Context, name string, credentials Credentials) e
 		return err
 	}
 	return s.kernel.Do(ctx, "credentials", func() error {
-		return s.write(s.kernel.HostPath(s.folder), name, credentials.text())
+		return s.write(s.kernel.HostPath(s.folder), name, credentials.text(), durable.MakeAll())
 	})
 }
 
@@ -102,11 +102,21 @@ func (s *Store) SetAll(ctx context.Context, poolFolder, name string, credentials
 	if err := errors.Join(CheckName(name), credentials.Check()); err != nil {
 		return err
 	}
-	err := s.kernel.Do(ctx, poolKey, func() error { return s.write(poolFolder, name, credentials.text()) })
+	// Its parent is there as long as the pool is mounted: no password goes to the disk below it.
+	err := s.kernel.Do(ctx, poolKey, func() error { return s.write(poolFolder, name, credentials.text(), durable.Make()) })
 	if err != nil {
 		return err
 	}
-	return s.Mirror(ctx, poolFolder)
+	return s.mirrorOf(ctx, poolFolder, name)
+}
+
+// mirrorOf copies a pool's credentials after a change of one name. Others that cannot be used are no failure of that change.
+func (s *Store) mirrorOf(ctx context.Context, poolFolder, name string) error {
+	unusable, err := s.mirror(ctx, poolFolder)
+	if err != nil {
+		return err
+	}
+	return unusable[name]
 }
 
 // Remove takes the node's credentials of a name away. None is success.
@@ -126,7 +136,7 @@ func (s *Store) RemoveAll(ctx context.Context, poolFolder, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.Mirror(ctx, poolFolder)
+	return s.mirrorOf(ctx, poolFolder, name)
 }
 
 // List tells of all credentials, by name; those that cannot be read carry their problem.
@@ -199,8 +209,8 @@ func names(folder string) ([]string, error) {
 	return found, errors.Join(err, dir.Close())
 }
 
-func (s *Store) write(folder, name string, text []byte) error {
-	dir, err := durable.Open(folder, append([]durable.Option{durable.MakeAll()}, s.options...)...)
+func (s *Store) write(folder, name string, text []byte, making durable.Option) error {
+	dir, err := durable.Open(folder, append([]durable.Option{making}, s.options...)...)
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 )
+
+// replyLimit is how long an answer to another node may look into what is asked. With the pause between two looks for questions it is
+// within [holder.AskLimit], and leaves time to write the answer: one that comes later would be taken for a plugin that does not run.
+const replyLimit = 5 * time.Second
 
 // askFirst asks the plugin of a live node whether it still needs a hold that an operator wants to break (DESIGN D8). The hold of a
 // container that is long gone is given back there; else the refusal says what uses it.
@@ -51,7 +56,9 @@ func (d *Driver) answer(ctx context.Context, name string) error {
 	if err != nil || !ok {
 		return err
 	}
-	use := d.giveUp(limited, holder.Directory{Pool: pool, Subdir: asked.Subdir})
+	brief, end := context.WithTimeout(limited, replyLimit)
+	use := d.giveUp(brief, holder.Directory{Pool: pool, Subdir: asked.Subdir})
+	end()
 	d.log.WithField("pool", name).WithField("subdir", asked.Subdir).WithField("use", use).Info("another node asked whether a directory is used here")
 	return d.holders.Answer(limited, pool, asked, use)
 }
@@ -62,7 +69,7 @@ func (d *Driver) giveUp(ctx context.Context, directory holder.Directory) (use st
 	if err != nil {
 		return "it is not known: " + err.Error()
 	}
-	var uses []string
+	var uses, given []string
 	for _, node := range held.Holders {
 		if !d.holders.Own(node) && !d.holders.Former(node) {
 			continue
@@ -70,10 +77,17 @@ func (d *Driver) giveUp(ctx context.Context, directory holder.Directory) (use st
 		for _, one := range node.Uses {
 			if text := d.needed(ctx, directory, one.Volume); text != "" {
 				uses = append(uses, text)
+			} else {
+				given = append(given, one.Volume)
 			}
 		}
 	}
 	d.resumePool(ctx, directory.Pool)
+	for _, id := range given {
+		if slices.Contains(d.holders.Pending()[directory.Pool.UUID], id) {
+			uses = append(uses, fmt.Sprintf("the volume %s is not used, but its hold is not given back yet; that is tried again by itself", d.records.nameOf(id)))
+		}
+	}
 	return strings.Join(uses, "; ")
 }
 

@@ -51,21 +51,36 @@ func (k *Keeper) Ask(ctx context.Context, directory Directory, node string) (use
 	defer cancel()
 	poll := time.NewTicker(k.options.Poll)
 	defer poll.Stop()
+	problem := ErrSilent
 	for {
-		var given answer
-		err := k.onPool(ctx, "ask "+node, directory.Pool, func(dir *durable.Dir) (err error) {
-			given, err = take[answer](dir, answerPath(node), func(found answer) bool { return found.Token == asked.Token })
-			return err
-		})
-		if err == nil && given.Token == asked.Token {
+		given, err := k.answered(ctx, directory.Pool, node, asked.Token)
+		switch {
+		case err == nil && given.Token != "":
 			return given.Use, nil
+		case err == nil:
+			problem = ErrSilent
+		case ctx.Err() == nil: // else the look was cut off by the end
+			problem = fmt.Errorf("its answer cannot be read: %w", err)
 		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w (waited %s)", ErrSilent, AskLimit)
+			return "", fmt.Errorf("%w (waited %s)", problem, AskLimit)
 		}
 	}
+}
+
+// answered takes the answer to a question, if it is there.
+func (k *Keeper) answered(ctx context.Context, pool backend.Pool, node, token string) (answer, error) {
+	var given answer
+	err := k.onPool(ctx, "ask "+node, pool, func(dir *durable.Dir) (err error) {
+		given, err = take(dir, answerPath(node), func(found answer) bool { return found.Token == token })
+		return err
+	})
+	if err != nil { // the thread may still be writing to given
+		return answer{}, err
+	}
+	return given, nil
 }
 
 // Asked takes the question that another node asks this one, if there is one.

@@ -2,6 +2,7 @@ package holder_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,6 +64,18 @@ func TestAskInVain(t *testing.T) {
 		cancel()
 		_, err = one.Ask(ctx, l.directory("apps/radarr"), "node-2")
 		assert.Assert(t, err != nil)
+	})
+}
+
+// A pool that went away while an answer was awaited says nothing of the other plugin.
+func TestAskWhileThePoolGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		one := l.node(1, "boot-1")
+		time.AfterFunc(time.Second, func() { assert.Check(t, os.RemoveAll(l.pool.Private) == nil) })
+		_, err := one.Ask(t.Context(), l.directory("apps/radarr"), "node-2")
+		assert.Assert(t, !errors.Is(err, holder.ErrSilent), "%v", err)
+		assert.ErrorContains(t, err, "its answer cannot be read: the private folder of pool")
 	})
 }
 

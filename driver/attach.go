@@ -70,8 +70,10 @@ func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
 // mirrorEvery is how often the pool's credentials are copied to this node, also when no volume was made or removed.
 const mirrorEvery = 30 * time.Second
 
+// mirrorDue says whether the last copy is old, or from a time that the clock has been put back from, as at a boot.
 func (d *Driver) mirrorDue() bool {
-	return d.now().Sub(time.Unix(0, d.mirrored.Load())) >= mirrorEvery
+	age := d.now().Sub(time.Unix(0, d.mirrored.Load()))
+	return age >= mirrorEvery || age < 0
 }
 
 // mirrorSecrets copies the pool's credentials to this node. What is in the way is told once.

@@ -84,7 +84,7 @@ func (d *Driver) CredentialsUse(_ context.Context, name string) (CredentialsUse,
 }
 
 // CredentialsTest logs in with credentials: to one share, as it is written for a volume, or to every share of the volumes and of the
-// configuration that use them. It waits 30 s at most for each, for all at the same time.
+// configuration that use them. It waits 30 s at most for each, for maxTests of them at the same time.
 func (d *Driver) CredentialsTest(ctx context.Context, name, share string) ([]LoginTest, error) {
 	if _, err := d.options.Secrets.Get(ctx, name); err != nil {
 		return nil, err
@@ -100,20 +100,27 @@ func (d *Driver) CredentialsTest(ctx context.Context, name, share string) ([]Log
 	case len(locations) == 0:
 		return nil, fmt.Errorf("no volume and no configured share uses the credentials %q; name a share: `docker homelab credentials test %s //server/share`", name, name)
 	}
-	tests := make([]LoginTest, min(len(locations), maxTests))
+	tests, slots := make([]LoginTest, len(locations)), make(chan struct{}, maxTests)
 	var group sync.WaitGroup
-	for i := range tests {
+	for i, location := range locations {
 		group.Go(func() {
-			began := time.Now()
-			err := tester.Test(ctx, locations[i])
-			tests[i] = LoginTest{Share: locations[i].Device, Took: time.Since(began)}
-			if err != nil {
-				tests[i].Problem = strings.TrimPrefix(err.Error(), locations[i].Device+": ")
-			}
+			slots <- struct{}{}
+			tests[i] = try(ctx, tester, location)
+			<-slots
 		})
 	}
 	group.Wait()
 	return tests, nil
+}
+
+func try(ctx context.Context, tester backend.Tester, location backend.Location) LoginTest {
+	began := time.Now()
+	err := tester.Test(ctx, location)
+	test := LoginTest{Share: location.Device, Took: time.Since(began)}
+	if err != nil {
+		test.Problem = strings.TrimPrefix(err.Error(), location.Device+": ")
+	}
+	return test
 }
 
 // testable are the shares that are tried, each once.

@@ -3,11 +3,13 @@ package driver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -28,39 +30,43 @@ func (s *share) Test(_ context.Context, location backend.Location) error {
 }
 
 func TestCredentialsOfAllNodes(t *testing.T) {
-	b := newBench(t)
-	var ahead atomic.Int64
-	b.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	b.start(t)
-	login := credential.Credentials{Username: "bob", Password: mounter.NewSecret("canary")}
-	assert.NilError(t, b.driver.CredentialsSet(t.Context(), "nas", login))
-	onPool := filepath.Join(b.pool.proven().Private, backend.CredentialsFolder, "nas")
-	text, err := os.ReadFile(onPool)
-	assert.NilError(t, err)
-	assert.Equal(t, string(text), "username=bob\npassword=canary\n")
-	found, err := b.options.Secrets.Get(t.Context(), "nas")
-	assert.NilError(t, err)
-	assert.Equal(t, found.Username, "bob")
-	assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "../x", login), "must be 1 to 128 letters")
-
-	// What another node stores is copied without any volume being made.
-	stop := b.run(t)
-	defer stop()
-	assert.NilError(t, os.WriteFile(onPool, []byte("username=alice\npassword=canary\n"), 0o600))
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		ahead.Add(int64(time.Minute))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var ahead atomic.Int64
+		b.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		b.start(t)
+		login := credential.Credentials{Username: "bob", Password: mounter.NewSecret("canary")}
+		assert.NilError(t, b.driver.CredentialsSet(t.Context(), "nas", login))
+		onPool := filepath.Join(b.pool.proven().Private, backend.CredentialsFolder, "nas")
+		text, err := os.ReadFile(onPool)
+		assert.NilError(t, err)
+		assert.Equal(t, string(text), "username=bob\npassword=canary\n")
 		found, err := b.options.Secrets.Get(t.Context(), "nas")
-		if err != nil || found.Username != "alice" {
-			return poll.Continue("it is still %s's: %v", found.Username, err)
-		}
-		return poll.Success()
-	}, poll.WithTimeout(20*time.Second))
+		assert.NilError(t, err)
+		assert.Equal(t, found.Username, "bob")
+		assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "../x", login), "must be 1 to 128 letters")
 
-	assert.NilError(t, b.driver.CredentialsRemove(t.Context(), "nas"))
-	_, err = b.options.Secrets.Get(t.Context(), "nas")
-	assert.ErrorIs(t, err, credential.ErrNotFound)
-	b.source.now.Store(&settings.Settings{Node: "node1"})
-	assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "nas", login), "no pool is configured: leave --all-nodes out")
+		// What another node stores is copied without any volume being made, also when the clock is put back.
+		stop := b.run(t)
+		defer stop()
+		for user, shift := range map[string]time.Duration{"alice": time.Minute, "carol": -time.Hour} {
+			assert.NilError(t, os.WriteFile(onPool, []byte("username="+user+"\npassword=canary\n"), 0o600))
+			ahead.Add(int64(shift))
+			poll.WaitOn(t, func(poll.LogT) poll.Result {
+				found, err := b.options.Secrets.Get(t.Context(), "nas")
+				if err != nil || found.Username != user {
+					return poll.Continue("it is still %s's: %v", found.Username, err)
+				}
+				return poll.Success()
+			}, poll.WithTimeout(20*time.Second))
+		}
+
+		assert.NilError(t, b.driver.CredentialsRemove(t.Context(), "nas"))
+		_, err = b.options.Secrets.Get(t.Context(), "nas")
+		assert.ErrorIs(t, err, credential.ErrNotFound)
+		b.source.now.Store(&settings.Settings{Node: "node1"})
+		assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "nas", login), "no pool is configured: leave --all-nodes out")
+	})
 }
 
 func TestCredentialsAreTried(t *testing.T) {
@@ -91,4 +97,11 @@ func TestCredentialsAreTried(t *testing.T) {
 	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "//nas/refused")
 	assert.NilError(t, err)
 	assert.Equal(t, tests[0].Problem, "the server refused lone")
+
+	for i := range 20 {
+		now.Shares = append(now.Shares, settings.Share{Name: fmt.Sprintf("more%d", i), Device: fmt.Sprintf("//nas/more%d", i), Credentials: "lone"})
+	}
+	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "")
+	assert.NilError(t, err)
+	assert.Equal(t, len(tests), 20, "none is left out")
 }

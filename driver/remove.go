@@ -101,6 +101,7 @@ func (d *Driver) finishRemove(ctx context.Context, record catalog.Record, shelf 
 	if err := shelf.Remove(ctx, record.ID); err != nil {
 		return writable(err)
 	}
+	d.failures.healed(record.Name) // the next volume of that name has not failed
 	return nil
 }
 

@@ -19,7 +19,9 @@ import (
 func (d *Driver) sweep(ctx context.Context) {
 	d.rebinds.begin(ctx, d.rebind, d.byStorage(d.unbound(ctx)))
 	d.sweeps.begin(ctx, d.sweepTarget, d.byStorage(d.touched(ctx)))
-	d.resumes.begin(ctx, d.resume, alone(d.poolNames()))
+	pools := d.poolNames()
+	d.strays.Only(pools)
+	d.resumes.begin(ctx, d.resume, alone(pools))
 	d.completions.begin(ctx, d.complete, d.byStorage(d.unfinished.all()))
 	d.disposals.begin(ctx, d.dispose, alone(d.disposers()))
 }

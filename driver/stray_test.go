@@ -46,6 +46,12 @@ func TestCatalogOfOtherNodesIsNamed(t *testing.T) {
 	assert.Equal(t, len(problems), 1, "%q", problems)
 	assert.Assert(t, strings.HasPrefix(problems[0], `pool "app-data": it has the records of volumes that this node does not know (theirs), and this node keeps its records on pool media-apps`), problems[0])
 
+	b.source.now.Store(configured())
+	b.driver.Sweep(t.Context())
+	assert.Equal(t, len(b.driver.Health(t.Context()).Problems), 0, "the pool is not this node's any more")
+	b.source.now.Store(both)
+	b.driver.Sweep(t.Context())
+	assert.Equal(t, len(b.driver.Health(t.Context()).Problems), 1)
 	assert.NilError(t, os.Remove(filepath.Join(theirs, "theirs.json")))
 	b.driver.Sweep(t.Context())
 	assert.Equal(t, len(b.driver.Health(t.Context()).Problems), 0)

@@ -170,6 +170,16 @@ func TestFailedMountUndoesItsSteps(t *testing.T) {
 	info, err = b.driver.Get(t.Context(), "vol")
 	assert.NilError(t, err)
 	assert.Assert(t, info.Status["last_error"] == nil)
+
+	b.create(t, "again", map[string]string{"class": "db"})
+	b.kernel.Fail(mountertest.OpBind, 1, os.ErrPermission)
+	_, err = b.driver.Mount(t.Context(), "again", "a", engine())
+	assert.Assert(t, err != nil)
+	assert.NilError(t, b.driver.Remove(t.Context(), "again"))
+	b.create(t, "again", map[string]string{"class": "db"})
+	info, err = b.driver.Get(t.Context(), "again")
+	assert.NilError(t, err)
+	assert.Assert(t, info.Status["last_error"] == nil, "another volume of that name has not failed")
 }
 
 func TestReadsAndUnmountAnswerWithThePoolAway(t *testing.T) {

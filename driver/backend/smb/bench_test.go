@@ -26,6 +26,7 @@ import (
 // bench is a backend on a fake kernel, with a NAS that accepts connections.
 type bench struct {
 	kernel   *mountertest.Kernel
+	mounter  mounter.Mounter // the kernel, or what a test puts in between
 	backend  *smb.Backend
 	settings *settings.Settings
 	root     string
@@ -45,7 +46,7 @@ func (b *bench) Current() *settings.Settings { return b.settings }
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	kernel := mountertest.New(t)
-	b := &bench{kernel: kernel, root: filepath.Join(kernel.Temp(), "shares"), memory: filepath.Join(kernel.Temp(), "memory"), clock: time.Now(), says: "\x00\x00\x00\x04\xfeSMB"}
+	b := &bench{kernel: kernel, mounter: kernel, root: filepath.Join(kernel.Temp(), "shares"), memory: filepath.Join(kernel.Temp(), "memory"), clock: time.Now(), says: "\x00\x00\x00\x04\xfeSMB"}
 	b.dial = func(context.Context, string) error { return nil }
 	b.settings = &settings.Settings{
 		Defaults: settings.Initial(), Server: "nas", Credentials: "nas",
@@ -67,7 +68,7 @@ func (b *bench) restart(store smb.Credentials) *smb.Backend {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return smb.New(smb.Options{
-		Mounter: b.kernel, Settings: b, Credentials: store, ShareRoot: b.root, Memory: b.memory, Log: logrus.NewEntry(log),
+		Mounter: b.mounter, Settings: b, Credentials: store, ShareRoot: b.root, Memory: b.memory, Log: logrus.NewEntry(log),
 		Now: func() time.Time { b.mu.Lock(); defer b.mu.Unlock(); return b.clock },
 		Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
 			b.mu.Lock()

@@ -96,11 +96,13 @@ func (b *Backend) due() map[string][]share {
 	defer b.mu.Unlock()
 	now, servers := b.now(), map[string][]share{}
 	for key, known := range b.states {
+		if b.unwanted(key, known) {
+			delete(b.states, key)
+			continue
+		}
 		if known.next.IsZero() || now.Before(known.next) || known.share.key == "" || b.flights[key] != nil {
 			continue
 		}
-		known.tries++
-		b.states[key] = known
 		due := known.share
 		due.background = true
 		server := strings.ToLower(due.server)
@@ -109,17 +111,22 @@ func (b *Backend) due() map[string][]share {
 	return servers
 }
 
+// unwanted says of a share that is not looked at, since it was refused, that nobody has asked for it for long either.
+func (b *Backend) unwanted(key string, known state) bool {
+	return known.next.IsZero() && known.err != nil && b.flights[key] == nil && b.now().Sub(known.used) > giveUp
+}
+
 // check looks at one share. One that is mounted is asked for its root; one that is not, though somebody wanted it, is mounted.
 func (b *Backend) check(ctx context.Context, s share) {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
-	found, err := b.find(ctx, s)
 	known, ok := b.known(s.key)
+	found, err := b.find(ctx, s)
 	if err != nil || !ok {
 		return
 	}
 	if found.target == "" && (known.err == nil && !known.when.IsZero() || b.now().Sub(known.used) > giveUp) {
-		b.drop(s.key) // unmounted by hand, or long unused
+		b.drop(s.key, known) // unmounted by hand, or long unused
 		return
 	}
 	s, err = b.visit(ctx, s, glance)
@@ -136,7 +143,7 @@ func (b *Backend) check(ctx context.Context, s share) {
 func (b *Backend) checked(s share, known state, err error) {
 	if known.when.IsZero() && s.target == "" && err != nil && !errors.Is(err, backend.ErrUnavailable) {
 		b.log.WithError(err).WithField("share", s.device).Info("a share that this node used last cannot be mounted; it waits for a volume that asks")
-		b.drop(s.key)
+		b.drop(s.key, known)
 		return
 	}
 	b.note(s, b.told(s, err))
@@ -180,12 +187,4 @@ func (b *Backend) accepting(key string, does bool) time.Duration {
 		return 0
 	}
 	return b.now().Sub(known.accepts)
-}
-
-// drop forgets a share that is not mounted.
-func (b *Backend) drop(key string) {
-	b.mu.Lock()
-	delete(b.states, key)
-	b.mu.Unlock()
-	b.memory.drop(key)
 }

@@ -123,9 +123,14 @@ func (b *Backend) register(s share) (current *flight, first bool) {
 	if _, known := b.states[s.key]; s.background && !known {
 		return nil, false
 	}
-	current = &flight{since: time.Now(), done: make(chan struct{})}
-	b.flights[s.key] = current
-	return current, true
+	return b.begin(s.key), true
+}
+
+// begin registers a flight of a key that has none. Its caller has mu.
+func (b *Backend) begin(key string) *flight {
+	current := &flight{since: time.Now(), done: make(chan struct{})}
+	b.flights[key] = current
+	return current
 }
 
 func (b *Backend) land(key string, current *flight, err error) {

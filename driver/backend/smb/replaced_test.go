@@ -51,6 +51,7 @@ func TestStaleShareIsReplaced(t *testing.T) {
 	b.backend.Sweep(t.Context())
 	_, err = os.Stat(first.Base.Path)
 	assert.ErrorIs(t, err, os.ErrNotExist)
+	assert.Assert(t, b.status()["note"] == nil, "nobody has the old one any more")
 	_, err = b.backend.Stage(t.Context(), volume("v", ""))
 	assert.NilError(t, err)
 	assert.Equal(t, b.mounts(), 2)

@@ -87,6 +87,9 @@ func (e *rotatedError) note() string {
 		"when it breaks they log in with the old ones: restart them if they report errors", e.credentials)
 }
 
+// testRoot is the folder for the mounts of [Backend.Test].
+func (b *Backend) testRoot() string { return path.Join(b.root, "test") }
+
 // Test logs in to the share of a location with a connection of its own, whatever is mounted, and leaves nothing behind. It answers
 // within 30 s.
 func (b *Backend) Test(ctx context.Context, location backend.Location) error {
@@ -96,7 +99,12 @@ func (b *Backend) Test(ctx context.Context, location backend.Location) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	s.target = path.Join(b.root, "test", s.key)
+	unlock, err := b.tests.Lock(ctx, s.key)
+	if err != nil {
+		return fmt.Errorf("another test of %s is still going on: %w", s.device, err)
+	}
+	defer unlock()
+	s.target = path.Join(b.testRoot(), s.key)
 	s.options = keep(s.options, "nosharesock")
 	if err := b.kernel.Unmount(ctx, s.target); err != nil { // what a test left that was killed
 		return b.explain(s, err)

@@ -132,6 +132,10 @@ func TestLogin(t *testing.T) {
 	assert.ErrorContains(t, b.backend.Test(t.Context(), location), "the login works, but its mount could not be taken away")
 	assert.NilError(t, b.backend.Test(t.Context(), location), "the next try clears that away")
 	assert.DeepEqual(t, left(), []string{staged.Base.Path})
+	b.kernel.Fail(mountertest.OpUnmount, 2, syscall.EBUSY)
+	assert.ErrorContains(t, b.backend.Test(t.Context(), location), "the login works, but its mount could not be taken away")
+	b.backend.Sweep(t.Context()) // so does the sweep, as after a kill
+	assert.DeepEqual(t, left(), []string{staged.Base.Path})
 
 	hold := b.kernel.Hold(mountertest.OpMountShare, "")
 	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -56,6 +57,7 @@ type Backend struct {
 	durable     []durable.Option
 	memory      memory
 	servers     keylock.Locks // one mount in flight per server
+	tests       keylock.Locks // one test at a time per share
 	checks      checks
 
 	mu       sync.Mutex            // guards what follows; never held while waiting
@@ -102,11 +104,13 @@ func (b *Backend) Create(ctx context.Context, volume backend.Volume, own bool) (
 		return backend.Location{}, err
 	}
 	share.creating = true
-	existed := true
-	share, err = b.visit(ctx, share, func(root *os.Root) (err error) {
-		if existed, err = directory.Exists(root, volume.Location.Subdir); err != nil || existed {
+	var made atomic.Bool // a look that was given up for another one may still be at work
+	share, err = b.visit(ctx, share, func(root *os.Root) error {
+		existed, err := directory.Exists(root, volume.Location.Subdir)
+		if err != nil || existed {
 			return err
 		}
+		made.Store(true)
 		return directory.MakeAll(root, volume.Location.Subdir, b.durable...)
 	})
 	if err != nil {
@@ -115,7 +119,7 @@ func (b *Backend) Create(ctx context.Context, volume backend.Volume, own bool) (
 		return backend.Location{}, explained
 	}
 	location := volume.Location
-	location.Adopted = existed && !own
+	location.Adopted = !made.Load() && !own
 	b.note(share, nil)
 	return location, nil
 }
@@ -147,8 +151,16 @@ func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Sta
 	}, nil
 }
 
-// Remove does nothing: what is on a share is the share's.
-func (b *Backend) Remove(context.Context, backend.Volume) error { return nil }
+// Remove leaves what is on a share alone, and forgets one that could not be mounted: the volume may have been what was wrong. Who
+// else wants it asks again.
+func (b *Backend) Remove(_ context.Context, volume backend.Volume) error {
+	if share, err := newShare(b.root, volume.Location); err == nil {
+		if known, ok := b.known(share.key); ok && known.err != nil && known.share.target == "" {
+			b.drop(share.key, known)
+		}
+	}
+	return nil
+}
 
 // Status tells the share and how it was when it was last used.
 func (b *Backend) Status(volume backend.Volume) map[string]any {

@@ -75,6 +75,9 @@ func (b *Backend) note(s share, err error) {
 	case before == nil:
 		known.since = now
 	}
+	if err != nil && s.background {
+		known.tries++
+	}
 	known.next = known.plan(now)
 	b.states[s.key] = known
 	b.tell(s, before, err)
@@ -95,9 +98,29 @@ func (b *Backend) tell(s share, before, err error) {
 func (b *Backend) forget(s share) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.states[s.key].when.IsZero() && b.flights[s.key] == nil {
+	if known := b.states[s.key]; known.when.IsZero() && known.next.IsZero() && b.flights[s.key] == nil {
 		delete(b.states, s.key)
 	}
+}
+
+// drop forgets a share that is not mounted, as it was seen; not one that somebody has asked for since. Who asks meanwhile waits, so that
+// a mount that is made then is remembered.
+func (b *Backend) drop(key string, seen state) {
+	if current := b.depart(key, seen); current != nil {
+		b.memory.drop(key)
+		b.land(key, current, nil)
+	}
+}
+
+func (b *Backend) depart(key string, seen state) *flight {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known, ok := b.states[key]
+	if !ok || b.flights[key] != nil || !known.used.Equal(seen.used) || !known.when.Equal(seen.when) {
+		return nil
+	}
+	delete(b.states, key)
+	return b.begin(key)
 }
 
 // known is what is remembered of a share.

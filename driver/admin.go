@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (d *Driver) pools(name string) ([]string, error) {
 	case slices.Contains(names, name):
 		return []string{name}, nil
 	}
-	return nil, fmt.Errorf("there is no pool %q; configured: %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("there is no pool %q; configured: %s", name, cmp.Or(strings.Join(names, ", "), "none"))
 }
 
 // TrashList lists the data of removed volumes on a pool, or on all pools when it is "".

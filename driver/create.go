@@ -77,7 +77,7 @@ func (d *Driver) settle(ctx context.Context, name string, options map[string]str
 			return nil, true, nil
 		}
 		return nil, false, fmt.Errorf("it exists with other options (docker volume inspect %s); a volume's options do not change: "+
-			"remove it and create it again - the data of a pool goes to the trash, that of a share stays", name)
+			"remove it and create it again - the data of a pool goes to the trash (from=trash/<entry> takes it up again), that of a share stays", name)
 	case catalog.Removing:
 		return nil, false, d.completeRemove(ctx, record, shelf)
 	case catalog.Creating:

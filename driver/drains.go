@@ -95,7 +95,7 @@ func (r *drains) progress(ctx context.Context, pool string, seen int) (DrainRepo
 	current := r.jobs[pool]
 	r.mu.Unlock()
 	if current == nil {
-		return DrainReport{Ended: true}, fmt.Errorf("nothing is known of a drain of pool %s: the plugin was restarted; write the command again", pool)
+		return DrainReport{Ended: true}, fmt.Errorf("nothing is known of a drain of pool %s: the plugin was restarted; run the command again", pool)
 	}
 	return current.after(ctx, seen)
 }

@@ -115,7 +115,7 @@ func parseShareOption(text string) (string, error) {
 	part := mountoption.Split(text)[0]
 	switch part.Name {
 	case "user", "username", "domain", "dom", "workgroup", "cred", "credentials":
-		return "", bad("belongs into a credentials file: docker homelab credentials set <name>, then credentials: <name>")
+		return "", bad("belongs into a credentials file: `docker homelab credentials set NAME --username USER`, then credentials: NAME")
 	}
 	if !mountoption.Known(part.Name) {
 		return "", bad("is not an option of mount.cifs(8) or of the kernel's SMB client")

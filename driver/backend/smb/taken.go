@@ -16,7 +16,7 @@ import (
 var taken = map[string]func(*draft, mountoption.Part) error{
 	"username": (*draft).username, "user": (*draft).username,
 	"password": (*draft).password, "pass": (*draft).password,
-	"password2": refused("a second password is not supported; store the new one with `docker homelab credentials`"),
+	"password2": refused("a second password is not supported; store the new one with `docker homelab credentials rotate`"),
 	"domain":    (*draft).domain, "dom": (*draft).domain, "workgroup": (*draft).domain,
 	"credentials": (*draft).credentials, "cred": (*draft).credentials,
 	"uid": (*draft).uid, "gid": (*draft).gid,

@@ -143,7 +143,8 @@ func (b *Backend) explainMarker(found *proven, err error) error {
 			return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Name, found.Path, file)}
 		}
 		return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. "+
-			"Creating a volume on it makes the marker; volumes made before need their data back first", found.Name, found.Path, file)}
+			"The first volume that is created on it makes the marker. When it had volumes, bring their data back first; when it had their records, "+
+			"`docker homelab catalog adopt` then takes it into use", found.Name, found.Path, file)}
 	}
 	stuck := b.slow(found.Pool, err)
 	if errors.Is(stuck, backend.ErrUnavailable) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -23,26 +24,28 @@ func (b *bench) uses(t *testing.T, name string) any {
 
 // The engine does not repeat an Unmount, so that one which comes while another call has the volume's turn must count.
 func TestUnmountCountsWhileAMountHangs(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "vol", map[string]string{"class": "db"})
-	b.mount(t, "vol", "first")
-	hold := b.kernel.Hold(mountertest.OpBind, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		_, err := b.driver.Mount(ctx, "vol", "second", engine())
-		done <- err
-	}()
-	assert.NilError(t, hold.Reached(t.Context()))
-	quick, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer stop()
-	assert.NilError(t, b.driver.Unmount(quick, "vol", "first"))
-	assert.Equal(t, b.uses(t, "vol"), nil)
-	b.kernel.Release(hold)
-	assert.NilError(t, <-done)
-	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "second"))
-	b.holders(t, 0)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "vol", map[string]string{"class": "db"})
+		b.mount(t, "vol", "first")
+		hold := b.kernel.Hold(mountertest.OpBind, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.driver.Mount(ctx, "vol", "second", engine())
+			done <- err
+		}()
+		assert.NilError(t, hold.Reached(t.Context()))
+		quick, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer stop()
+		assert.NilError(t, b.driver.Unmount(quick, "vol", "first"))
+		assert.Equal(t, b.uses(t, "vol"), nil)
+		b.kernel.Release(hold)
+		assert.NilError(t, <-done)
+		assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "second"))
+		b.holders(t, 0)
+	})
 }
 
 // What the run folder says of a running container may be lost; the kernel still shows that it uses the volume.
@@ -91,38 +94,42 @@ func TestRefusedRemoveChangesNothing(t *testing.T) {
 
 // Remove right after the last Unmount, as compose down -v does, while what was written is still on its way to the disk.
 func TestRemoveWaitsForThePoolToBeWrittenOut(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "vol", map[string]string{"class": "db"})
-	b.mount(t, "vol", "a")
-	hold := b.kernel.Hold(mountertest.OpSync, "")
-	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
-	removed := make(chan error, 1)
-	go func() { removed <- b.driver.Remove(t.Context(), "vol") }()
-	assert.NilError(t, hold.Reached(t.Context()))
-	select {
-	case err := <-removed:
-		t.Fatalf("removed before it was written out: %v", err)
-	case <-time.After(100 * time.Millisecond):
-	}
-	b.kernel.Release(hold)
-	assert.NilError(t, <-removed)
-	assert.DeepEqual(t, b.pool.trash, []string{"vol"})
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "vol", map[string]string{"class": "db"})
+		b.mount(t, "vol", "a")
+		hold := b.kernel.Hold(mountertest.OpSync, "")
+		assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
+		removed := make(chan error, 1)
+		go func() { removed <- b.driver.Remove(t.Context(), "vol") }()
+		assert.NilError(t, hold.Reached(t.Context()))
+		select {
+		case err := <-removed:
+			t.Fatalf("removed before it was written out: %v", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		b.kernel.Release(hold)
+		assert.NilError(t, <-removed)
+		assert.DeepEqual(t, b.pool.trash, []string{"vol"})
+	})
 }
 
 // The pool is being written out for one volume; another one of it is given back all the same.
 func TestRemountDoesNotHoldUpOtherReleases(t *testing.T) {
-	b := newBench(t)
-	for _, name := range []string{"one", "two"} {
-		b.create(t, name, map[string]string{"class": "db", "subdir": name})
-		b.mount(t, name, name)
-	}
-	hold := b.kernel.Hold(mountertest.OpSync, "")
-	assert.NilError(t, b.driver.Unmount(t.Context(), "one", "one"))
-	assert.NilError(t, hold.Reached(t.Context()))
-	b.mount(t, "one", "again")
-	assert.NilError(t, b.driver.Unmount(t.Context(), "two", "two"))
-	b.kernel.Release(hold)
-	b.holders(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		for _, name := range []string{"one", "two"} {
+			b.create(t, name, map[string]string{"class": "db", "subdir": name})
+			b.mount(t, name, name)
+		}
+		hold := b.kernel.Hold(mountertest.OpSync, "")
+		assert.NilError(t, b.driver.Unmount(t.Context(), "one", "one"))
+		assert.NilError(t, hold.Reached(t.Context()))
+		b.mount(t, "one", "again")
+		assert.NilError(t, b.driver.Unmount(t.Context(), "two", "two"))
+		b.kernel.Release(hold)
+		b.holders(t, 1)
+	})
 }
 
 // STANDALONE is switched off: its volumes stay valid on their node for ever.

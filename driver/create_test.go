@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -166,14 +167,16 @@ func TestFailedCreateLeavesNoPassword(t *testing.T) {
 
 // The way back is part of a call's time: the engine's client gives up soon after it.
 func TestFailedCreateAnswersInTimeWithItsWayBack(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "other", nil)
-	b.pool.hang.Store(true)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	assert.ErrorContains(t, b.driver.Create(ctx, "vol", nil), "the pool does not answer")
-	assert.NilError(t, ctx.Err(), "answered too late")
-	b.start(t)
-	_, err := b.driver.Get(t.Context(), "vol")
-	assert.ErrorIs(t, err, driver.ErrNotFound)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "other", nil)
+		b.pool.hang.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		assert.ErrorContains(t, b.driver.Create(ctx, "vol", nil), "the pool does not answer")
+		assert.NilError(t, ctx.Err(), "answered too late")
+		b.start(t)
+		_, err := b.driver.Get(t.Context(), "vol")
+		assert.ErrorIs(t, err, driver.ErrNotFound)
+	})
 }

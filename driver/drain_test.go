@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -63,22 +64,24 @@ func TestDrainNamesWhatMustBeStopped(t *testing.T) {
 }
 
 func TestDrainStopsChecksAndStartsAgain(t *testing.T) {
-	b := busyBench(t)
-	b.pool.others = []string{"node2", "node3"}
-	b.pool.verdict = backend.Verdict{Command: "fsck.ocfs2 -fn /dev/sda", Count: 1, Findings: []string{"[INODE_NLINKS] Inode 5"}}
-	text, err := b.drain(t, driver.DrainOptions{Stop: true})
-	assert.NilError(t, err)
-	assert.Equal(t, text, "No volume of pool media-apps is mounted on this node any more, until the end.\n"+
-		"Stopped radarr, which had radarr.\n"+
-		"Other nodes have pool media-apps mounted: node2, node3. A check reads while they write, and may find what is not wrong.\n"+
-		"Pool media-apps is unmounted.\n"+
-		"fsck.ocfs2 -fn /dev/sda found 1 (--repair repairs them):\n  [INODE_NLINKS] Inode 5\n"+
-		"Pool media-apps is mounted and well.\nStarted radarr.")
-	assert.DeepEqual(t, b.pool.asked(), []string{"refuse false", "neighbours", "refuse true", "lower", "check false", "lift", "admit"})
-	assert.DeepEqual(t, b.engines.crowd.started, []string{"c1"})
-	text, err = b.undrain(t)
-	assert.NilError(t, err)
-	assert.Equal(t, text, "Pool media-apps is not drained on this node.")
+	synctest.Test(t, func(t *testing.T) {
+		b := busyBench(t)
+		b.pool.others = []string{"node2", "node3"}
+		b.pool.verdict = backend.Verdict{Command: "fsck.ocfs2 -fn /dev/sda", Count: 1, Findings: []string{"[INODE_NLINKS] Inode 5"}}
+		text, err := b.drain(t, driver.DrainOptions{Stop: true})
+		assert.NilError(t, err)
+		assert.Equal(t, text, "No volume of pool media-apps is mounted on this node any more, until the end.\n"+
+			"Stopped radarr, which had radarr.\n"+
+			"Other nodes have pool media-apps mounted: node2, node3. A check reads while they write, and may find what is not wrong.\n"+
+			"Pool media-apps is unmounted.\n"+
+			"fsck.ocfs2 -fn /dev/sda found 1 (--repair repairs them):\n  [INODE_NLINKS] Inode 5\n"+
+			"Pool media-apps is mounted and well.\nStarted radarr.")
+		assert.DeepEqual(t, b.pool.asked(), []string{"refuse false", "neighbours", "refuse true", "lower", "check false", "lift", "admit"})
+		assert.DeepEqual(t, b.engines.crowd.started, []string{"c1"})
+		text, err = b.undrain(t)
+		assert.NilError(t, err)
+		assert.Equal(t, text, "Pool media-apps is not drained on this node.")
+	})
 }
 
 func TestDrainHoldsUntilUndrain(t *testing.T) {
@@ -179,16 +182,18 @@ func TestDrainNamesAProcessThatStays(t *testing.T) {
 
 // A container whose mount was answered a moment before is found once nothing can be mounted any more; it is not stopped unasked.
 func TestDrainFindsAContainerThatWasStarting(t *testing.T) {
-	b := busyBench(t)
-	late := b.engines.running
-	b.engines.running = nil
-	b.pool.onRefuse = func() { b.engines.running = late }
-	_, err := b.drain(t, driver.DrainOptions{})
-	assert.ErrorContains(t, err, "radarr (image linuxserver/radarr) has radarr\nPool media-apps stays drained")
-	assert.Equal(t, len(b.engines.stopped), 0)
-	assert.Assert(t, !b.pool.refuses(true))
-	_, err = b.drain(t, driver.DrainOptions{Stop: true})
-	assert.NilError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		b := busyBench(t)
+		late := b.engines.running
+		b.engines.running = nil
+		b.pool.onRefuse = func() { b.engines.running = late }
+		_, err := b.drain(t, driver.DrainOptions{})
+		assert.ErrorContains(t, err, "radarr (image linuxserver/radarr) has radarr\nPool media-apps stays drained")
+		assert.Equal(t, len(b.engines.stopped), 0)
+		assert.Assert(t, !b.pool.refuses(true))
+		_, err = b.drain(t, driver.DrainOptions{Stop: true})
+		assert.NilError(t, err)
+	})
 }
 
 func TestDrainRepairsOnlyAlone(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
@@ -33,26 +34,28 @@ func TestLateStarter(t *testing.T) {
 
 // A pool that hangs costs its own volumes their time, and not those on other storage.
 func TestHungPoolDelaysNoOtherHealing(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "on_pool", map[string]string{"class": "db"})
-	b.create(t, "torrents", map[string]string{"device": "//nas/torrents"})
-	b.pool.away.Store(true)
-	for _, name := range []string{"on_pool", "torrents"} {
-		_, err := b.driver.Mount(t.Context(), name, "a", engine())
-		assert.ErrorIs(t, err, backend.ErrUnavailable)
-		b.engines.failed = append(b.engines.failed, err.Error())
-	}
-	b.pool.hang.Store(true)
-	b.share.answers.Store(true)
-	stop := b.run(t)
-	defer stop()
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		b.engines.mu.Lock()
-		defer b.engines.mu.Unlock()
-		if len(b.engines.started) == 1 && strings.Contains(b.engines.started[0], `volume "torrents"`) {
-			return poll.Success()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "on_pool", map[string]string{"class": "db"})
+		b.create(t, "torrents", map[string]string{"device": "//nas/torrents"})
+		b.pool.away.Store(true)
+		for _, name := range []string{"on_pool", "torrents"} {
+			_, err := b.driver.Mount(t.Context(), name, "a", engine())
+			assert.ErrorIs(t, err, backend.ErrUnavailable)
+			b.engines.failed = append(b.engines.failed, err.Error())
 		}
-		return poll.Continue("started: %q", b.engines.started)
+		b.pool.hang.Store(true)
+		b.share.answers.Store(true)
+		stop := b.run(t)
+		defer stop()
+		poll.WaitOn(t, func(poll.LogT) poll.Result {
+			b.engines.mu.Lock()
+			defer b.engines.mu.Unlock()
+			if len(b.engines.started) == 1 && strings.Contains(b.engines.started[0], `volume "torrents"`) {
+				return poll.Success()
+			}
+			return poll.Continue("started: %q", b.engines.started)
+		})
 	})
 }
 

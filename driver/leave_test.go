@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"gotest.tools/v3/assert"
 
@@ -24,25 +25,27 @@ func TestLeaveIsRefusedWhileAVolumeIsUsed(t *testing.T) {
 }
 
 func TestLeaveTakesEverythingAway(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "radarr", map[string]string{"class": "db"})
-	b.mount(t, "radarr", "a")
-	assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "a"))
-	b.kernel.MountPlugin(filepath.Join(b.options.MountRoot, "stray"), mountertest.FileSystem{Type: "tmpfs"})
-	b.pool.fail("leave", errors.New("pool media-apps: it cannot be unmounted"))
-	_, err := b.driver.Leave(t.Context())
-	assert.Error(t, err, "pool media-apps: it cannot be unmounted")
-	assert.Assert(t, !b.pool.refuses(false), "it works on")
-	b.mount(t, "radarr", "b")
-	assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "b"))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "radarr", map[string]string{"class": "db"})
+		b.mount(t, "radarr", "a")
+		assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "a"))
+		b.kernel.MountPlugin(filepath.Join(b.options.MountRoot, "stray"), mountertest.FileSystem{Type: "tmpfs"})
+		b.pool.fail("leave", errors.New("pool media-apps: it cannot be unmounted"))
+		_, err := b.driver.Leave(t.Context())
+		assert.Error(t, err, "pool media-apps: it cannot be unmounted")
+		assert.Assert(t, !b.pool.refuses(false), "it works on")
+		b.mount(t, "radarr", "b")
+		assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "b"))
 
-	b.pool.fail("leave", nil)
-	lines, err := b.driver.Leave(t.Context())
-	assert.NilError(t, err)
-	assert.DeepEqual(t, lines, []string{"No volume is mounted on this node any more.", "Unmounted media-apps."})
-	table, err := b.kernel.Table(t.Context(), mounter.Plugin)
-	assert.NilError(t, err)
-	assert.Assert(t, !slices.ContainsFunc(table, func(m mounter.Mount) bool { return filepath.Dir(m.Target) == b.options.MountRoot }))
-	_, err = b.driver.Mount(t.Context(), "radarr", "c", engine())
-	assert.ErrorContains(t, err, "homelab-storage is being uninstalled from this node")
+		b.pool.fail("leave", nil)
+		lines, err := b.driver.Leave(t.Context())
+		assert.NilError(t, err)
+		assert.DeepEqual(t, lines, []string{"No volume is mounted on this node any more.", "Unmounted media-apps."})
+		table, err := b.kernel.Table(t.Context(), mounter.Plugin)
+		assert.NilError(t, err)
+		assert.Assert(t, !slices.ContainsFunc(table, func(m mounter.Mount) bool { return filepath.Dir(m.Target) == b.options.MountRoot }))
+		_, err = b.driver.Mount(t.Context(), "radarr", "c", engine())
+		assert.ErrorContains(t, err, "homelab-storage is being uninstalled from this node")
+	})
 }

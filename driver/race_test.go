@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -70,26 +71,28 @@ func TestMountAfterAnotherNodesRemoval(t *testing.T) {
 
 // What another node has only half made is left to it for as long as that may take, and no longer.
 func TestHalfMadeVolumeOfAnotherNode(t *testing.T) {
-	b := newBench(t)
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	b.create(t, "films", map[string]string{"class": "db"})
-	record := filepath.Join(b.pool.proven().Private, backend.CatalogFolder, "volumes", "films.json")
-	content, err := os.ReadFile(record)
-	assert.NilError(t, err)
-	assert.NilError(t, os.WriteFile(record, []byte(strings.Replace(string(content), `"ready"`, `"creating"`, 1)), 0o600))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		b.create(t, "films", map[string]string{"class": "db"})
+		record := filepath.Join(b.pool.proven().Private, backend.CatalogFolder, "volumes", "films.json")
+		content, err := os.ReadFile(record)
+		assert.NilError(t, err)
+		assert.NilError(t, os.WriteFile(record, []byte(strings.Replace(string(content), `"ready"`, `"creating"`, 1)), 0o600))
 
-	second := b.other(t)
-	assert.NilError(t, second.driver.Close())
-	second.driver, second.options.Now = nil, func() time.Time { return now }
-	second.start(t)
-	second.create(t, "attached", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	err = second.driver.Create(ctx, "films", map[string]string{"class": "db"})
-	assert.ErrorContains(t, err, "node node1 is making it, since 20")
-	now = now.Add(31 * time.Second)
-	second.create(t, "films", map[string]string{"class": "db"})
-	info, err := second.driver.Get(t.Context(), "films")
-	assert.NilError(t, err)
-	assert.Equal(t, info.Status["state"], string(catalog.Ready))
+		second := b.other(t)
+		assert.NilError(t, second.driver.Close())
+		second.driver, second.options.Now = nil, func() time.Time { return now }
+		second.start(t)
+		second.create(t, "attached", nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		err = second.driver.Create(ctx, "films", map[string]string{"class": "db"})
+		assert.ErrorContains(t, err, "node node1 is making it, since 20")
+		now = now.Add(31 * time.Second)
+		second.create(t, "films", map[string]string{"class": "db"})
+		info, err := second.driver.Get(t.Context(), "films")
+		assert.NilError(t, err)
+		assert.Equal(t, info.Status["state"], string(catalog.Ready))
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -46,21 +47,23 @@ func TestReplacedStorage(t *testing.T) {
 
 // A share that stops answering between its proof and the bind is away: the containers that wait for it are started later.
 func TestStorageThatHangsInTheBind(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "films", map[string]string{"device": "//nas/films"})
-	b.kernel.MountPlugin("/shares/films", mountertest.FileSystem{Type: "cifs", Source: "//nas/films"})
-	b.share.base.Store(&mounter.Place{Side: mounter.Plugin, Path: "/shares/films"})
-	hold := b.kernel.Hold(mountertest.OpBind, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-	defer cancel()
-	_, err := b.driver.Mount(ctx, "films", "a", engine())
-	assert.ErrorIs(t, err, backend.ErrUnavailable)
-	assert.ErrorContains(t, err, "//nas/films has not answered since ")
-	b.kernel.Release(hold)
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		if len(b.kernel.Actions(mountertest.OpUndo)) == 0 {
-			return poll.Continue("the bind that came late is still there")
-		}
-		return poll.Success()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "films", map[string]string{"device": "//nas/films"})
+		b.kernel.MountPlugin("/shares/films", mountertest.FileSystem{Type: "cifs", Source: "//nas/films"})
+		b.share.base.Store(&mounter.Place{Side: mounter.Plugin, Path: "/shares/films"})
+		hold := b.kernel.Hold(mountertest.OpBind, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		_, err := b.driver.Mount(ctx, "films", "a", engine())
+		assert.ErrorIs(t, err, backend.ErrUnavailable)
+		assert.ErrorContains(t, err, "//nas/films has not answered since ")
+		b.kernel.Release(hold)
+		poll.WaitOn(t, func(poll.LogT) poll.Result {
+			if len(b.kernel.Actions(mountertest.OpUndo)) == 0 {
+				return poll.Continue("the bind that came late is still there")
+			}
+			return poll.Success()
+		})
 	})
 }

@@ -3,6 +3,7 @@ package driver_test
 import (
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -14,37 +15,41 @@ import (
 // A hold lingers after a brief mount, such as the engine's copy-up; neither the sweep nor a restart shortens that or loses
 // the release.
 func TestLingeringHoldIsLeftToItsTime(t *testing.T) {
-	b := newBench(t)
-	b.options.Linger = 3 * time.Second
-	b.start(t)
-	b.create(t, "vol", map[string]string{"class": "db"})
-	b.mount(t, "vol", "copy-up")
-	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "copy-up"))
-	began := time.Now()
-	stop := b.run(t) // sweeps at once
-	defer stop()
-	b.holders(t, 1)
-	b.holders(t, 0)
-	assert.Assert(t, time.Since(began) > 2*time.Second, "the hold was given back after %s", time.Since(began))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.options.Linger = 3 * time.Second
+		b.start(t)
+		b.create(t, "vol", map[string]string{"class": "db"})
+		b.mount(t, "vol", "copy-up")
+		assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "copy-up"))
+		began := time.Now()
+		stop := b.run(t) // sweeps at once
+		defer stop()
+		b.holders(t, 1)
+		b.holders(t, 0)
+		assert.Assert(t, time.Since(began) > 2*time.Second, "the hold was given back after %s", time.Since(began))
+	})
 }
 
 // A pool that cannot be written out keeps its holds, and the sweep gives them back later.
 func TestReleaseThatFailsIsTriedAgain(t *testing.T) {
-	b := newBench(t)
-	b.create(t, "vol", map[string]string{"class": "db"})
-	_, err := b.driver.Mount(t.Context(), "vol", "a", engine())
-	assert.NilError(t, err)
-	b.kernel.Fail(mountertest.OpSync, 1, os.ErrPermission)
-	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		if len(b.kernel.Actions(mountertest.OpSync)) > 0 {
-			return poll.Success()
-		}
-		return poll.Continue("not synced yet")
-	}, poll.WithTimeout(15*time.Second))
-	b.holders(t, 1)
-	b.start(t)
-	stop := b.run(t)
-	defer stop()
-	b.holders(t, 0)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "vol", map[string]string{"class": "db"})
+		_, err := b.driver.Mount(t.Context(), "vol", "a", engine())
+		assert.NilError(t, err)
+		b.kernel.Fail(mountertest.OpSync, 1, os.ErrPermission)
+		assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "a"))
+		poll.WaitOn(t, func(poll.LogT) poll.Result {
+			if len(b.kernel.Actions(mountertest.OpSync)) > 0 {
+				return poll.Success()
+			}
+			return poll.Continue("not synced yet")
+		}, poll.WithTimeout(15*time.Second))
+		b.holders(t, 1)
+		b.start(t)
+		stop := b.run(t)
+		defer stop()
+		b.holders(t, 0)
+	})
 }

@@ -40,45 +40,49 @@ func accepting(context.Context, string) error { return nil }
 
 // What a node used when its power went is mounted after the boot before anybody asks; a Mount then finds it there.
 func TestWarmAfterABoot(t *testing.T) {
-	b := newBench(t)
-	for _, location := range []backend.Volume{volume("v", ""), volume("w", "", "soft")} {
-		_, err := b.backend.Stage(t.Context(), location)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		for _, location := range []backend.Volume{volume("v", ""), volume("w", "", "soft")} {
+			_, err := b.backend.Stage(t.Context(), location)
+			assert.NilError(t, err)
+		}
+		tv := volume("x", "")
+		tv.Location.Device, tv.Location.Credentials = "//nas/music", "none" // never mounted: nothing to remember
+		_, err := b.backend.Stage(t.Context(), tv)
+		assert.Assert(t, err != nil)
+		b.kernel.Reboot("another")
+		before := b.mounts()
+		b.backend = b.restart(b.store)
+		b.dialling(refusing) // the network comes up late
+		stop := b.run(t)
+		until(t, func() bool { return b.status()["problem"] != nil })
+		assert.Equal(t, b.mounts(), before)
+		b.dialling(accepting)
+		b.pass(longest)
+		until(t, func() bool { return b.mounts() == before+2 && b.status()["problem"] == nil })
+		stop()
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
 		assert.NilError(t, err)
-	}
-	tv := volume("x", "")
-	tv.Location.Device, tv.Location.Credentials = "//nas/music", "none" // never mounted: nothing to remember
-	_, err := b.backend.Stage(t.Context(), tv)
-	assert.Assert(t, err != nil)
-	b.kernel.Reboot("another")
-	before := b.mounts()
-	b.backend = b.restart(b.store)
-	b.dialling(refusing) // the network comes up late
-	stop := b.run(t)
-	until(t, func() bool { return b.status()["problem"] != nil })
-	assert.Equal(t, b.mounts(), before)
-	b.dialling(accepting)
-	b.pass(longest)
-	until(t, func() bool { return b.mounts() == before+2 && b.status()["problem"] == nil })
-	stop()
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, b.mounts(), before+2)
+		assert.Equal(t, b.mounts(), before+2)
+	})
 }
 
 // A share that the server refuses at the start is forgotten: nobody has asked for it.
 func TestWarmIsRefused(t *testing.T) {
-	b := newBench(t)
-	_, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	b.kernel.Reboot("another")
-	b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
-	b.backend = b.restart(b.store)
-	stop := b.run(t)
-	defer stop()
-	until(t, func() bool { files, err := os.ReadDir(b.memory); return err == nil && len(files) == 0 })
-	assert.Equal(t, len(b.backend.Report()), 0)
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		_, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		b.kernel.Reboot("another")
+		b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
+		b.backend = b.restart(b.store)
+		stop := b.run(t)
+		defer stop()
+		until(t, func() bool { files, err := os.ReadDir(b.memory); return err == nil && len(files) == 0 })
+		assert.Equal(t, len(b.backend.Report()), 0)
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+	})
 }
 
 // What lingers no longer is not mounted at the next start, nor is what nobody wrote.
@@ -172,47 +176,51 @@ func TestNobodyWantsIt(t *testing.T) {
 
 // A mounted share whose server is away: the answer says why, within the probe's time, and later ones come at once with it.
 func TestMountedShareTellsWhy(t *testing.T) {
-	b := newBench(t)
-	first, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-	b.dialling(refusing)
-	for try := range 3 {
-		began := time.Now()
-		_, err = b.backend.Stage(t.Context(), volume("v", ""))
-		assert.ErrorContains(t, err, "the server nas (192.168.1.100) refuses connections to port 445: start its SMB service")
-		assert.Assert(t, try == 0 || time.Since(began) < 100*time.Millisecond, "at once")
-	}
-	b.dialling(accepting)
-	b.kernel.Release(hold)
-	until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
-	assert.Assert(t, b.status()["problem"] == nil)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		b.dialling(refusing)
+		for try := range 3 {
+			began := time.Now()
+			_, err = b.backend.Stage(t.Context(), volume("v", ""))
+			assert.ErrorContains(t, err, "the server nas (192.168.1.100) refuses connections to port 445: start its SMB service")
+			assert.Assert(t, try == 0 || time.Since(began) < 100*time.Millisecond, "at once")
+		}
+		b.dialling(accepting)
+		b.kernel.Release(hold)
+		until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
+		assert.Assert(t, b.status()["problem"] == nil)
+	})
 }
 
 // A server that hangs delays nothing else: neither Status nor a share of another server.
 func TestHangDelaysNobodyElse(t *testing.T) {
-	b := newBench(t)
-	b.kernel.SetAddresses("other", netip.MustParseAddr("192.168.1.7"))
-	hold := b.kernel.Hold(mountertest.OpMountShare, filepath.Join(b.root, b.key(volume("v", ""))))
-	var group sync.WaitGroup
-	ctx, cancel := context.WithCancel(t.Context())
-	for range 50 {
-		group.Go(func() { _, _ = b.backend.Stage(ctx, volume("v", "")) })
-	}
-	assert.NilError(t, hold.Reached(t.Context()))
-	other := volume("o", "")
-	other.Location.Device = "//other/films"
-	began := time.Now()
-	_, err := b.backend.Stage(t.Context(), other)
-	assert.NilError(t, err)
-	_ = b.status()
-	_ = b.backend.Report()
-	assert.Assert(t, time.Since(began) < 500*time.Millisecond, "%s", time.Since(began))
-	cancel()
-	group.Wait()
-	b.kernel.Release(hold)
-	until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
-	assert.Equal(t, b.mounts(), 2, "the late success was used")
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.kernel.SetAddresses("other", netip.MustParseAddr("192.168.1.7"))
+		hold := b.kernel.Hold(mountertest.OpMountShare, filepath.Join(b.root, b.key(volume("v", ""))))
+		var group sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 50 {
+			group.Go(func() { _, _ = b.backend.Stage(ctx, volume("v", "")) })
+		}
+		assert.NilError(t, hold.Reached(t.Context()))
+		other := volume("o", "")
+		other.Location.Device = "//other/films"
+		began := time.Now()
+		_, err := b.backend.Stage(t.Context(), other)
+		assert.NilError(t, err)
+		_ = b.status()
+		_ = b.backend.Report()
+		assert.Assert(t, time.Since(began) < 500*time.Millisecond, "%s", time.Since(began))
+		cancel()
+		group.Wait()
+		b.kernel.Release(hold)
+		until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
+		assert.Equal(t, b.mounts(), 2, "the late success was used")
+	})
 }
 
 // Shares of one server are mounted from one address, so that they have one connection; a server that lost it is still found.

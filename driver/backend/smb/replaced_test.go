@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -81,64 +82,68 @@ func TestStaleForGood(t *testing.T) {
 
 // A NAS that moved: the old mount hangs, its address is silent, the name has a new one. The next Mount goes there.
 func TestMovedServer(t *testing.T) {
-	for _, upcall := range []bool{false, true} {
-		b := newBench(t)
-		if upcall {
-			for _, program := range []string{"/sbin/request-key", "/sbin/key.dns_resolver"} {
-				assert.NilError(t, os.MkdirAll(filepath.Dir(b.kernel.HostPath(program)), 0o755))
-				assert.NilError(t, os.WriteFile(b.kernel.HostPath(program), nil, 0o755))
+	synctest.Test(t, func(t *testing.T) {
+		for _, upcall := range []bool{false, true} {
+			b := newBench(t)
+			if upcall {
+				for _, program := range []string{"/sbin/request-key", "/sbin/key.dns_resolver"} {
+					assert.NilError(t, os.MkdirAll(filepath.Dir(b.kernel.HostPath(program)), 0o755))
+					assert.NilError(t, os.WriteFile(b.kernel.HostPath(program), nil, 0o755))
+				}
 			}
+			first, err := b.backend.Stage(t.Context(), volume("v", ""))
+			assert.NilError(t, err)
+			hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+			b.kernel.SetAddresses("nas", netip.MustParseAddr("192.168.1.200"))
+			b.dialling(func(_ context.Context, address string) error {
+				if strings.HasPrefix(address, "192.168.1.100:") {
+					return syscall.EHOSTUNREACH
+				}
+				return nil
+			})
+			began := time.Now()
+			second, err := b.backend.Stage(t.Context(), volume("v", ""))
+			assert.NilError(t, err)
+			assert.Assert(t, time.Since(began) < 4*time.Second)
+			assert.Assert(t, second.Base != first.Base)
+			note := b.status()["note"].(string)
+			assert.Assert(t, strings.Contains(note, "the server nas has moved from 192.168.1.100 to 192.168.1.200: new containers use the new address"))
+			assert.Equal(t, strings.Contains(note, "apt install keyutils"), !upcall)
+			assert.Equal(t, strings.Contains(note, "go on when the kernel has looked the name up again"), upcall)
+			began = time.Now()
+			_, err = b.backend.Stage(t.Context(), volume("v", ""))
+			assert.NilError(t, err)
+			assert.Assert(t, time.Since(began) < time.Second)
+			b.kernel.Release(hold)
 		}
-		first, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-		b.kernel.SetAddresses("nas", netip.MustParseAddr("192.168.1.200"))
-		b.dialling(func(_ context.Context, address string) error {
-			if strings.HasPrefix(address, "192.168.1.100:") {
-				return syscall.EHOSTUNREACH
-			}
-			return nil
-		})
-		began := time.Now()
-		second, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		assert.Assert(t, time.Since(began) < 4*time.Second)
-		assert.Assert(t, second.Base != first.Base)
-		note := b.status()["note"].(string)
-		assert.Assert(t, strings.Contains(note, "the server nas has moved from 192.168.1.100 to 192.168.1.200: new containers use the new address"))
-		assert.Equal(t, strings.Contains(note, "apt install keyutils"), !upcall)
-		assert.Equal(t, strings.Contains(note, "go on when the kernel has looked the name up again"), upcall)
-		began = time.Now()
-		_, err = b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		assert.Assert(t, time.Since(began) < time.Second)
-		b.kernel.Release(hold)
-	}
+	})
 }
 
 // A mount that hangs although its server is there is given time to come back by itself, and then replaced by the background.
 func TestHangsForGood(t *testing.T) {
-	b := newBench(t)
-	first, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = b.backend.Stage(ctx, volume("v", ""))
-	assert.ErrorContains(t, err, "has not answered since")
-	for range 100 {
-		b.pass(time.Second)
-		b.checked(t)
-	}
-	assert.Equal(t, b.mounts(), 1)
-	assert.Assert(t, b.status()["problem"] != nil)
-	for range 60 {
-		b.pass(time.Second)
-		b.checked(t)
-	}
-	assert.Equal(t, b.mounts(), 2)
-	second, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, second.Base.Path, first.Base.Path+".2")
-	b.kernel.Release(hold)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err = b.backend.Stage(ctx, volume("v", ""))
+		assert.ErrorContains(t, err, "has not answered since")
+		for range 100 {
+			b.pass(time.Second)
+			b.checked(t)
+		}
+		assert.Equal(t, b.mounts(), 1)
+		assert.Assert(t, b.status()["problem"] != nil)
+		for range 60 {
+			b.pass(time.Second)
+			b.checked(t)
+		}
+		assert.Equal(t, b.mounts(), 2)
+		second, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		assert.Equal(t, second.Base.Path, first.Base.Path+".2")
+		b.kernel.Release(hold)
+	})
 }

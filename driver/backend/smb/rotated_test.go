@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -106,51 +107,53 @@ func TestRotation(t *testing.T) {
 
 // A try logs in anew, beside what is mounted, and leaves nothing.
 func TestLogin(t *testing.T) {
-	b := newBench(t)
-	location := volume("v", "").Location
-	staged, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.NilError(t, b.backend.Test(t.Context(), location))
-	assert.Equal(t, b.mounts(), 2)
-	assert.Assert(t, b.last().Target != staged.Base.Path && path.Dir(path.Dir(b.last().Target)) == b.root)
-	assert.Equal(t, b.last().Options[len(b.last().Options)-1].Name, "nosharesock")
-	left := func() (targets []string) {
-		table, err := b.kernel.Table(t.Context(), mounter.Plugin)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		location := volume("v", "").Location
+		staged, err := b.backend.Stage(t.Context(), volume("v", ""))
 		assert.NilError(t, err)
-		for _, line := range table {
-			if line.FSType == "cifs" {
-				targets = append(targets, line.Target)
+		assert.NilError(t, b.backend.Test(t.Context(), location))
+		assert.Equal(t, b.mounts(), 2)
+		assert.Assert(t, b.last().Target != staged.Base.Path && path.Dir(path.Dir(b.last().Target)) == b.root)
+		assert.Equal(t, b.last().Options[len(b.last().Options)-1].Name, "nosharesock")
+		left := func() (targets []string) {
+			table, err := b.kernel.Table(t.Context(), mounter.Plugin)
+			assert.NilError(t, err)
+			for _, line := range table {
+				if line.FSType == "cifs" {
+					targets = append(targets, line.Target)
+				}
 			}
+			return targets
 		}
-		return targets
-	}
-	assert.DeepEqual(t, left(), []string{staged.Base.Path})
+		assert.DeepEqual(t, left(), []string{staged.Base.Path})
 
-	b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
-	assert.ErrorContains(t, b.backend.Test(t.Context(), location), `the server refused the user of the credentials "nas"`)
-	b.kernel.Fail(mountertest.OpUnmount, 2, syscall.EBUSY)
-	assert.ErrorContains(t, b.backend.Test(t.Context(), location), "the login works, but its mount could not be taken away")
-	assert.NilError(t, b.backend.Test(t.Context(), location), "the next try clears that away")
-	assert.DeepEqual(t, left(), []string{staged.Base.Path})
-	b.kernel.Fail(mountertest.OpUnmount, 2, syscall.EBUSY)
-	assert.ErrorContains(t, b.backend.Test(t.Context(), location), "the login works, but its mount could not be taken away")
-	b.backend.Sweep(t.Context()) // so does the sweep, as after a kill
-	assert.DeepEqual(t, left(), []string{staged.Base.Path})
+		b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
+		assert.ErrorContains(t, b.backend.Test(t.Context(), location), `the server refused the user of the credentials "nas"`)
+		b.kernel.Fail(mountertest.OpUnmount, 2, syscall.EBUSY)
+		assert.ErrorContains(t, b.backend.Test(t.Context(), location), "the login works, but its mount could not be taken away")
+		assert.NilError(t, b.backend.Test(t.Context(), location), "the next try clears that away")
+		assert.DeepEqual(t, left(), []string{staged.Base.Path})
+		b.kernel.Fail(mountertest.OpUnmount, 2, syscall.EBUSY)
+		assert.ErrorContains(t, b.backend.Test(t.Context(), location), "the login works, but its mount could not be taken away")
+		b.backend.Sweep(t.Context()) // so does the sweep, as after a kill
+		assert.DeepEqual(t, left(), []string{staged.Base.Path})
 
-	hold := b.kernel.Hold(mountertest.OpMountShare, "")
-	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err = b.backend.Test(limited, location)
-	assert.Assert(t, errors.Is(err, backend.ErrUnavailable), "%v", err)
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err, "what is mounted does not wait")
-	b.kernel.Release(hold)
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		if len(b.kernel.Actions(mountertest.OpUndo)) == 0 {
-			return poll.Continue("the mount that came late is still there")
-		}
-		return poll.Success()
-	}, poll.WithDelay(time.Millisecond))
-	location.Credentials = "none"
-	assert.ErrorIs(t, b.backend.Test(t.Context(), location), credential.ErrNotFound)
+		hold := b.kernel.Hold(mountertest.OpMountShare, "")
+		limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err = b.backend.Test(limited, location)
+		assert.Assert(t, errors.Is(err, backend.ErrUnavailable), "%v", err)
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err, "what is mounted does not wait")
+		b.kernel.Release(hold)
+		poll.WaitOn(t, func(poll.LogT) poll.Result {
+			if len(b.kernel.Actions(mountertest.OpUndo)) == 0 {
+				return poll.Continue("the mount that came late is still there")
+			}
+			return poll.Success()
+		}, poll.WithDelay(time.Millisecond))
+		location.Credentials = "none"
+		assert.ErrorIs(t, b.backend.Test(t.Context(), location), credential.ErrNotFound)
+	})
 }

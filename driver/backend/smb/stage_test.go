@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -197,39 +198,43 @@ func TestSentences(t *testing.T) {
 
 // A server that accepts and hangs: the caller goes in time, the next one is answered at once, a late success is used.
 func TestHangingServer(t *testing.T) {
-	b := newBench(t)
-	hold := b.kernel.Hold(mountertest.OpMountShare, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := b.backend.Stage(ctx, volume("v", ""))
-	assert.Assert(t, errors.Is(err, backend.ErrUnavailable), "%v", err)
-	assert.ErrorContains(t, err, "//nas/torrents: the server nas has not answered since ")
-	assert.NilError(t, hold.Reached(t.Context()))
-	status := b.backend.Status(volume("v", ""))
-	assert.Assert(t, strings.Contains(status["problem"].(string), "has not answered since"))
-	b.kernel.Release(hold)
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	assert.Equal(t, b.mounts(), 1, "the late success was used")
-	assert.Assert(t, b.backend.Status(volume("v", ""))["problem"] == nil)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		hold := b.kernel.Hold(mountertest.OpMountShare, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := b.backend.Stage(ctx, volume("v", ""))
+		assert.Assert(t, errors.Is(err, backend.ErrUnavailable), "%v", err)
+		assert.ErrorContains(t, err, "//nas/torrents: the server nas has not answered since ")
+		assert.NilError(t, hold.Reached(t.Context()))
+		status := b.backend.Status(volume("v", ""))
+		assert.Assert(t, strings.Contains(status["problem"].(string), "has not answered since"))
+		b.kernel.Release(hold)
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		assert.Equal(t, b.mounts(), 1, "the late success was used")
+		assert.Assert(t, b.backend.Status(volume("v", ""))["problem"] == nil)
+	})
 }
 
 // A mounted share whose server is gone hangs in every look: one thread waits, others are answered at once.
 func TestMountedShareHangs(t *testing.T) {
-	b := newBench(t)
-	staged, err := b.backend.Stage(t.Context(), volume("v", ""))
-	assert.NilError(t, err)
-	hold := b.kernel.Hold(mountertest.OpDo, "share "+staged.Base.Path)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = b.backend.Stage(ctx, volume("v", ""))
-	assert.ErrorContains(t, err, "has not answered since")
-	assert.NilError(t, hold.Reached(t.Context()))
-	began := time.Now()
-	_, err = b.backend.Stage(t.Context(), volume("v", ""))
-	assert.ErrorContains(t, err, "has not answered since")
-	assert.Assert(t, time.Since(began) < time.Second)
-	assert.Equal(t, len(b.backend.Report()), 1)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		staged, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+staged.Base.Path)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err = b.backend.Stage(ctx, volume("v", ""))
+		assert.ErrorContains(t, err, "has not answered since")
+		assert.NilError(t, hold.Reached(t.Context()))
+		began := time.Now()
+		_, err = b.backend.Stage(t.Context(), volume("v", ""))
+		assert.ErrorContains(t, err, "has not answered since")
+		assert.Assert(t, time.Since(began) < time.Second)
+		assert.Equal(t, len(b.backend.Report()), 1)
+	})
 }
 
 func TestUnusedShareLingers(t *testing.T) {

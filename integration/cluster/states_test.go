@@ -21,8 +21,8 @@ const (
 	stateLimit = 6 * time.Second
 	hangLimit  = 25 * time.Second
 	// delayLimit is how many times longer than beside a healthy NAS a Mount of a database, and a List, may take, on the median: one that
-	// waited for the NAS would take hundreds of times as long. A real machine mounts a database in 0.75 ms (docs/benchmarks.md), so that the
-	// goal of 50 ms is 66 times; an emulated machine is itself that much slower, but the quotient is the same.
+	// waited for the NAS would take hundreds of times as long. A real machine mounts a database whose hold is still kept in 0.75 ms
+	// (docs/benchmarks.md), so that the goal of 50 ms is 66 times; an emulated machine is itself that much slower, but the quotient is the same.
 	delayLimit = 5
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,10 +46,21 @@ func New(version string, health func() driver.Health) *Metrics {
 		m.calls, build,
 		gauge("homelab_storage_volumes", "Volumes that this node knows.", func(h driver.Health) int { return h.Volumes }),
 		gauge("homelab_storage_volumes_in_use", "Volumes that a container of this node uses.", func(h driver.Health) int { return h.Mounted }),
-		gauge("homelab_storage_problems", "Problems that `docker homelab status` lists.", func(h driver.Health) int { return len(h.Problems) }),
+		gauge("homelab_storage_problems", "Problems that `docker homelab status` lists.", problems),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
+}
+
+// problems counts the sentences of the driver, and the pools and shares that have one of their own.
+func problems(health driver.Health) int {
+	count := len(health.Problems)
+	for _, report := range slices.Concat(health.Pools, health.Shares) {
+		if report["problem"] != nil {
+			count++
+		}
+	}
+	return count
 }
 
 // Observe counts one answered call. It is a protocol.Observer.

@@ -17,7 +17,10 @@ import (
 )
 
 func health() driver.Health {
-	return driver.Health{Volumes: 3, Mounted: 2, Problems: []string{"a"}}
+	return driver.Health{Volumes: 3, Mounted: 2, Problems: []string{"a"},
+		Pools:  []map[string]any{{"pool": "media-apps", "problem": "it is not mounted"}, {"pool": "app-data", "warning": "little is left"}},
+		Shares: []map[string]any{{"share": "//nas/films", "problem": "away"}},
+	}
 }
 
 func TestNumbers(t *testing.T) {
@@ -28,7 +31,7 @@ func TestNumbers(t *testing.T) {
 	promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text := answer.Body.String()
 	for _, want := range []string{
-		`homelab_storage_build_info{version="1.2"} 1`, "homelab_storage_volumes 3", "homelab_storage_volumes_in_use 2", "homelab_storage_problems 1",
+		`homelab_storage_build_info{version="1.2"} 1`, "homelab_storage_volumes 3", "homelab_storage_volumes_in_use 2", "homelab_storage_problems 3",
 		`homelab_storage_call_duration_seconds_bucket{call="VolumeDriver.Mount",result="ok",le="1"} 0`,
 		`homelab_storage_call_duration_seconds_bucket{call="VolumeDriver.Mount",result="ok",le="5"} 1`,
 		`homelab_storage_call_duration_seconds_count{call="VolumeDriver.Mount",result="error"} 1`,

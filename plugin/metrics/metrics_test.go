@@ -17,7 +17,8 @@ import (
 )
 
 func health() driver.Health {
-	return driver.Health{Volumes: 3, Mounted: 2, Problems: []string{"a"},
+	return driver.Health{
+		Volumes: 3, Mounted: 2, Problems: []string{"a"},
 		Pools:  []map[string]any{{"pool": "media-apps", "problem": "it is not mounted"}, {"pool": "app-data", "warning": "little is left"}},
 		Shares: []map[string]any{{"share": "//nas/films", "problem": "away"}},
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -153,23 +154,25 @@ func TestFsyncsOfAChange(t *testing.T) {
 
 // TestHungPool: reads answer, the first write costs its deadline, the next ones nothing, and a late success is found.
 func TestHungPool(t *testing.T) {
-	n := newNode(t, sharedFolder(t))
-	n.put(t, record("there"))
-	n.doer.gate = make(chan struct{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := n.Put(ctx, record("late"))
-	assert.ErrorIs(t, err, mounter.ErrStuck)
-	_, err = n.Put(t.Context(), record("next"))
-	assert.ErrorIs(t, err, mounter.ErrBusy)
-	assert.DeepEqual(t, n.names(), []string{"there"})
-	_, has := n.Get("there")
-	assert.Assert(t, has)
-	assert.Assert(t, n.State().Attached)
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, sharedFolder(t))
+		n.put(t, record("there"))
+		n.doer.gate = make(chan struct{})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := n.Put(ctx, record("late"))
+		assert.ErrorIs(t, err, mounter.ErrStuck)
+		_, err = n.Put(t.Context(), record("next"))
+		assert.ErrorIs(t, err, mounter.ErrBusy)
+		assert.DeepEqual(t, n.names(), []string{"there"})
+		_, has := n.Get("there")
+		assert.Assert(t, has)
+		assert.Assert(t, n.State().Attached)
 
-	close(n.doer.gate)
-	assert.NilError(t, eventually(t, func() error { return n.Refresh(t.Context()) }))
-	assert.DeepEqual(t, n.names(), []string{"there"}) // whoever gave up changes nothing
+		close(n.doer.gate)
+		assert.NilError(t, eventually(t, func() error { return n.Refresh(t.Context()) }))
+		assert.DeepEqual(t, n.names(), []string{"there"}) // whoever gave up changes nothing
+	})
 }
 
 func eventually(t *testing.T, try func() error) error {

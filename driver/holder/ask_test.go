@@ -31,24 +31,26 @@ func asked(t *testing.T, l *lab, on *host) holder.Question {
 }
 
 func TestAsk(t *testing.T) {
-	l := newLab(t)
-	one, two := l.node(1, "boot-1"), l.node(2, "boot-2")
-	for _, use := range []string{"the volume radarr is used", ""} {
-		answered := make(chan error, 1)
-		go func() {
-			question := asked(t, l, two)
-			assert.Check(t, question.Subdir == "apps/radarr")
-			assert.Check(t, two.Answer(t.Context(), l.pool, holder.Question{Token: "another one's"}, "nothing of yours") == nil)
-			answered <- two.Answer(t.Context(), l.pool, question, use)
-		}()
-		said, err := one.Ask(t.Context(), l.directory("apps/radarr"), "node-2")
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		one, two := l.node(1, "boot-1"), l.node(2, "boot-2")
+		for _, use := range []string{"the volume radarr is used", ""} {
+			answered := make(chan error, 1)
+			go func() {
+				question := asked(t, l, two)
+				assert.Check(t, question.Subdir == "apps/radarr")
+				assert.Check(t, two.Answer(t.Context(), l.pool, holder.Question{Token: "another one's"}, "nothing of yours") == nil)
+				answered <- two.Answer(t.Context(), l.pool, question, use)
+			}()
+			said, err := one.Ask(t.Context(), l.directory("apps/radarr"), "node-2")
+			assert.NilError(t, err)
+			assert.Equal(t, said, use)
+			assert.NilError(t, <-answered)
+		}
+		_, ok, err := two.Asked(t.Context(), l.pool)
 		assert.NilError(t, err)
-		assert.Equal(t, said, use)
-		assert.NilError(t, <-answered)
-	}
-	_, ok, err := two.Asked(t.Context(), l.pool)
-	assert.NilError(t, err)
-	assert.Assert(t, !ok, "a question is asked once")
+		assert.Assert(t, !ok, "a question is asked once")
+	})
 }
 
 // A plugin that does not run does not answer.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -62,43 +63,47 @@ func TestShared(t *testing.T) {
 }
 
 func TestWaitsForTheRelease(t *testing.T) {
-	l := newLab(t)
-	a := l.node(1, "boot-a")
-	b := l.node(2, "boot-b", func(o *holder.Options) {
-		o.Wait = func() time.Duration { return 10 * time.Second }
-		o.Now = time.Now
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		a := l.node(1, "boot-a")
+		b := l.node(2, "boot-b", func(o *holder.Options) {
+			o.Wait = func() time.Duration { return 10 * time.Second }
+			o.Now = time.Now
+		})
+		l.join(a, "radarr", holder.Exclusive, vol1)
+		got := make(chan error, 1)
+		go func() {
+			_, err := b.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
+			got <- err
+		}()
+		select {
+		case err := <-got:
+			t.Fatalf("joined while another node holds: %v", err)
+		case <-time.After(30 * time.Millisecond):
+		}
+		l.release(a, "radarr", vol1)
+		assert.NilError(t, <-got)
+		assert.DeepEqual(t, l.holders(a, "radarr"), []string{"node-2/managed"})
 	})
-	l.join(a, "radarr", holder.Exclusive, vol1)
-	got := make(chan error, 1)
-	go func() {
-		_, err := b.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
-		got <- err
-	}()
-	select {
-	case err := <-got:
-		t.Fatalf("joined while another node holds: %v", err)
-	case <-time.After(30 * time.Millisecond):
-	}
-	l.release(a, "radarr", vol1)
-	assert.NilError(t, <-got)
-	assert.DeepEqual(t, l.holders(a, "radarr"), []string{"node-2/managed"})
 }
 
 func TestTheContextEndsTheWait(t *testing.T) {
-	l := newLab(t)
-	a := l.node(1, "boot-a")
-	b := l.node(2, "boot-b", func(o *holder.Options) { o.Wait = func() time.Duration { return time.Hour } })
-	l.join(a, "radarr", holder.Exclusive, vol1)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := b.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
-	var held *holder.HeldError
-	assert.Assert(t, errors.As(err, &held) || errors.Is(err, mounter.ErrStuck), "%v", err)
-	poll.WaitOn(t, func(poll.LogT) poll.Result { // what was given up goes on for a moment, and writes
-		if _, err := b.Show(t.Context(), l.directory("radarr")); err != nil {
-			return poll.Continue("%v", err)
-		}
-		return poll.Success()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		a := l.node(1, "boot-a")
+		b := l.node(2, "boot-b", func(o *holder.Options) { o.Wait = func() time.Duration { return time.Hour } })
+		l.join(a, "radarr", holder.Exclusive, vol1)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := b.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
+		var held *holder.HeldError
+		assert.Assert(t, errors.As(err, &held) || errors.Is(err, mounter.ErrStuck), "%v", err)
+		poll.WaitOn(t, func(poll.LogT) poll.Result { // what was given up goes on for a moment, and writes
+			if _, err := b.Show(t.Context(), l.directory("radarr")); err != nil {
+				return poll.Continue("%v", err)
+			}
+			return poll.Success()
+		})
 	})
 }
 
@@ -215,25 +220,27 @@ func TestJoinTakesTheIntentBack(t *testing.T) {
 
 // TestStuckJoin: whoever gave up gets nothing late, and should it, the hold is released again.
 func TestStuckJoin(t *testing.T) {
-	l := newLab(t)
-	a := l.node(1, "boot-a")
-	a.kernel.gate = make(chan struct{})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := a.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
-	assert.ErrorIs(t, err, mounter.ErrStuck)
-	assert.DeepEqual(t, a.Pending(), map[string][]string{l.pool.UUID: {vol1}})
-	_, err = a.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
-	assert.ErrorIs(t, err, mounter.ErrBusy)
-	close(a.kernel.gate)
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for len(a.Pending()) > 0 {
-		<-ticker.C
-		_, err = a.Resume(t.Context(), l.pool, func(string) holder.Verdict { return holder.Give })
-		assert.Assert(t, err == nil || errors.Is(err, mounter.ErrBusy), "%v", err)
-	}
-	assert.DeepEqual(t, l.holders(a, "radarr"), []string{})
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		a := l.node(1, "boot-a")
+		a.kernel.gate = make(chan struct{})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := a.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
+		assert.ErrorIs(t, err, mounter.ErrStuck)
+		assert.DeepEqual(t, a.Pending(), map[string][]string{l.pool.UUID: {vol1}})
+		_, err = a.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
+		assert.ErrorIs(t, err, mounter.ErrBusy)
+		close(a.kernel.gate)
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for len(a.Pending()) > 0 {
+			<-ticker.C
+			_, err = a.Resume(t.Context(), l.pool, func(string) holder.Verdict { return holder.Give })
+			assert.Assert(t, err == nil || errors.Is(err, mounter.ErrBusy), "%v", err)
+		}
+		assert.DeepEqual(t, l.holders(a, "radarr"), []string{})
+	})
 }
 
 // On a standalone pool there is one possible holder, and a power cut that tore its record ended what it held.

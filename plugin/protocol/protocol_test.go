@@ -228,9 +228,7 @@ func TestSlowMount(t *testing.T) {
 		done <- err
 	}()
 	<-entered
-	began := time.Now()
-	p.ask(t, callGet, `{"Name":"v"}`)
-	assert.Assert(t, time.Since(began) < time.Second)
+	p.ask(t, callGet, `{"Name":"v"}`) // it does not wait for the Mount
 	hangUp()
 	assert.ErrorIs(t, <-done, context.Canceled)
 	close(release)

@@ -133,35 +133,39 @@ func TestBringUpFailures(t *testing.T) {
 
 // A mount.ocfs2 that waits for its cluster outlives its caller, and is not started twice.
 func TestBringUpGoesOn(t *testing.T) {
-	b := newBench(t)
-	runs := install(b, true)
-	hold := b.kernel.Hold(mountertest.OpRun, "mount")
-	for range 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-		_, err := b.backend.Create(ctx, volume("v", "v"), false)
-		cancel()
-		assert.ErrorContains(t, err, "is being brought up since 2026-03-01T12:00:00Z")
-		assert.Assert(t, errors.Is(err, backend.ErrUnavailable))
-	}
-	assert.NilError(t, hold.Reached(t.Context()))
-	b.kernel.Release(hold)
-	create(t, b, volume("v", "v"))
-	assert.Equal(t, len(runs()), 2, "blkid and mount, once each")
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		runs := install(b, true)
+		hold := b.kernel.Hold(mountertest.OpRun, "mount")
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			_, err := b.backend.Create(ctx, volume("v", "v"), false)
+			cancel()
+			assert.ErrorContains(t, err, "is being brought up since 2026-03-01T12:00:00Z")
+			assert.Assert(t, errors.Is(err, backend.ErrUnavailable))
+		}
+		assert.NilError(t, hold.Reached(t.Context()))
+		b.kernel.Release(hold)
+		create(t, b, volume("v", "v"))
+		assert.Equal(t, len(runs()), 2, "blkid and mount, once each")
+	})
 }
 
 func TestStuckPool(t *testing.T) {
-	b := mountedBench(t)
-	v := create(t, b, volume("v", "v"))
-	for _, op := range []mountertest.Op{mountertest.OpFilesystem, mountertest.OpDo, mountertest.OpTable, mountertest.OpCluster} {
-		hold := b.kernel.Hold(op, "")
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-		_, err := b.backend.Stage(ctx, v)
-		cancel()
-		assert.ErrorContains(t, err, "has not answered since", op)
-		assert.Assert(t, errors.Is(err, backend.ErrUnavailable))
-		b.kernel.Release(hold)
-	}
-	assert.Assert(t, strings.Contains(b.backend.Status(v)["problem"].(string), "has not answered"))
+	synctest.Test(t, func(t *testing.T) {
+		b := mountedBench(t)
+		v := create(t, b, volume("v", "v"))
+		for _, op := range []mountertest.Op{mountertest.OpFilesystem, mountertest.OpDo, mountertest.OpTable, mountertest.OpCluster} {
+			hold := b.kernel.Hold(op, "")
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			_, err := b.backend.Stage(ctx, v)
+			cancel()
+			assert.ErrorContains(t, err, "has not answered since", op)
+			assert.Assert(t, errors.Is(err, backend.ErrUnavailable))
+			b.kernel.Release(hold)
+		}
+		assert.Assert(t, strings.Contains(b.backend.Status(v)["problem"].(string), "has not answered"))
+	})
 }
 
 func TestRefreshBringsUpAndReports(t *testing.T) {

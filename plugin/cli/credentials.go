@@ -174,8 +174,8 @@ func (s *session) credentialsRemove() *cobra.Command {
 			if err != nil {
 				return explained(err)
 			}
-			if !slices.ContainsFunc(entries, func(entry credential.Entry) bool { return entry.Name == name && entry.Pool == all }) && !all {
-				return fmt.Errorf("there are no credentials %q on this node; credentials ls lists them", name)
+			if err := removable(entries, name); err != nil && !all {
+				return err
 			}
 			if err := s.unused(command.Context(), name); err != nil && !force {
 				return err
@@ -192,6 +192,18 @@ func (s *session) credentialsRemove() *cobra.Command {
 	command.Flags().BoolVar(&force, "force", false, "also when volumes or shares use them")
 	allNodes(command, &all)
 	return command
+}
+
+// removable says whether credentials of a name are this node's own. Whether all nodes have some, only the pool knows for certain.
+func removable(entries []credential.Entry, name string) error {
+	i := slices.IndexFunc(entries, func(entry credential.Entry) bool { return entry.Name == name })
+	switch {
+	case i < 0:
+		return fmt.Errorf("there are no credentials %q on this node; credentials ls lists them", name)
+	case entries[i].Pool:
+		return fmt.Errorf("the credentials %q are those of all nodes, not this node's own: credentials rm %s --all-nodes removes them everywhere", name, name)
+	}
+	return nil
 }
 
 func (s *session) drop(ctx context.Context, name string, all bool) error {

@@ -122,6 +122,9 @@ func TestRotateOnThePool(t *testing.T) {
 	assert.Equal(t, code, 0, problem)
 	assert.Equal(t, service.got, "nas,media,HOME,new, with blanks ")
 	assert.Assert(t, strings.Contains(out, "for all nodes"))
+	code, _, problem = run(t, "", "x", "--socket", "p.sock", "credentials", "rm", "nas", "--state-dir", "state")
+	assert.Equal(t, code, 1)
+	assert.Assert(t, strings.Contains(problem, "credentials rm nas --all-nodes removes them everywhere"), problem)
 }
 
 func TestCredentialsThatAreRefused(t *testing.T) {

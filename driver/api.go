@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/drain"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
 )
@@ -22,6 +23,15 @@ type Engine = reference.Engine
 
 // Use is one use of a volume by a container.
 type Use = reference.Use
+
+// Container is a running container that uses volumes of ours.
+type Container = drain.Container
+
+// DrainOptions say how a pool is drained.
+type DrainOptions = drain.Request
+
+// DrainReport is how far a drain, or its end, has come.
+type DrainReport = drain.Report
 
 // TrashEntry is the data of one removed volume.
 type TrashEntry = backend.TrashEntry

@@ -14,6 +14,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/complaint"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/drain"
 	"github.com/homelab-storage/homelab-storage/driver/guard/shares"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/driver/reference"
@@ -78,7 +79,7 @@ type Engines interface {
 	StartFailed(ctx context.Context, match func(text string) bool) ([]string, error)
 	// Ended says whether an incarnation of the engine is certainly gone.
 	Ended(engine Engine) bool
-	Containers
+	drain.Containers
 }
 
 // Driver is the life of all volumes of a node. Its methods may be called at once; calls for one volume take turns.
@@ -95,7 +96,7 @@ type Driver struct {
 	creates  keylock.Locks // by UUID of a pool: one at a time looks for volumes around its own
 	makers   makers
 	releases releases
-	drains   *drains
+	drains   *drain.Keeper
 	leaving  atomic.Bool // the node is being left: nothing is mounted any more
 	failures failures
 	owed     owed
@@ -152,11 +153,12 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the pending releases: %w", err)
 	}
-	if d.drains, err = openDrains(ctx, path.Join(options.StateDir, "drains"), options.Durable...); err != nil {
+	d.drains, err = drain.New(ctx, drain.Options{
+		State: path.Join(options.StateDir, "drains"), Pools: options.Pools, Containers: options.Engines, Volumes: drainVolumes{d},
+		Log: d.log, Now: d.now, Durable: options.Durable,
+	})
+	if err != nil {
 		return nil, err
-	}
-	if err := d.refuseDrained(); err != nil { // reads and other pools go on
-		d.log.WithError(err).Error("the drained pools could not be read")
 	}
 	return d, nil
 }
@@ -165,7 +167,7 @@ func New(ctx context.Context, options Options) (*Driver, error) {
 // did not end are resumed at the next start.
 func (d *Driver) Close() error {
 	d.releases.finish(closeLimit)
-	return errors.Join(d.drains.close(), d.records.close())
+	return errors.Join(d.drains.Close(), d.records.close())
 }
 
 func (d *Driver) target(name string) string { return path.Join(d.options.MountRoot, name) }

@@ -5,11 +5,12 @@ import (
 	"sync"
 
 	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/drain/draintest"
 )
 
 // engines is a Docker engine of which a test says whether it ended and what it starts.
 type engines struct {
-	crowd
+	draintest.Containers
 	mu      sync.Mutex
 	ended   map[driver.Engine]bool
 	swarm   bool

@@ -20,6 +20,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/local"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/drain/draintest"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
@@ -125,7 +126,7 @@ const besideName, besidePath = "app-data", "/mnt/app-data"
 
 // pool is a backend with plain folders on the fake kernel's pool.
 type pool struct {
-	upkeep
+	draintest.Pools
 	kernel *mountertest.Kernel
 	away   atomic.Bool
 	// standalone makes the pool one of this node alone.
@@ -181,7 +182,7 @@ func (p *pool) Stage(ctx context.Context, volume backend.Volume) (backend.Staged
 	if p.hang.Load() {
 		<-ctx.Done()
 	}
-	if p.away.Load() || ctx.Err() != nil || p.refuses(false) {
+	if p.away.Load() || ctx.Err() != nil || p.Refuses("media-apps", false) {
 		return backend.Staged{}, errAway
 	}
 	return backend.Staged{
@@ -217,7 +218,7 @@ func (p *pool) Prove(_ context.Context, name string) (backend.Pool, error) {
 	if name == besideName {
 		return backend.Pool{Name: name, UUID: strings.Repeat("B", 32), Path: besidePath, Private: filepath.Join(p.kernel.HostPath(besidePath), backend.PrivateFolder)}, nil
 	}
-	if p.away.Load() || p.refuses(true) {
+	if p.away.Load() || p.Refuses("media-apps", true) {
 		return backend.Pool{}, errAway
 	}
 	return *p.proven(), nil

@@ -20,7 +20,7 @@ func TestLeaveIsRefusedWhileAVolumeIsUsed(t *testing.T) {
 	b.kernel.SetUsers(target, mounter.User{PID: 7, Name: "Radarr", Target: "/config"})
 	_, err := b.driver.Leave(t.Context())
 	assert.Error(t, err, `volume "radarr" is used by process 7 (Radarr), at /config: stop it`)
-	assert.Equal(t, len(b.pool.asked()), 0)
+	assert.Equal(t, len(b.pool.Calls()), 0)
 	b.mount(t, "radarr", "b")
 }
 
@@ -31,14 +31,14 @@ func TestLeaveTakesEverythingAway(t *testing.T) {
 		b.mount(t, "radarr", "a")
 		assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "a"))
 		b.kernel.MountPlugin(filepath.Join(b.options.MountRoot, "stray"), mountertest.FileSystem{Type: "tmpfs"})
-		b.pool.fail("leave", errors.New("pool media-apps: it cannot be unmounted"))
+		b.pool.Fail("leave", errors.New("pool media-apps: it cannot be unmounted"))
 		_, err := b.driver.Leave(t.Context())
 		assert.Error(t, err, "pool media-apps: it cannot be unmounted")
-		assert.Assert(t, !b.pool.refuses(false), "it works on")
+		assert.Assert(t, !b.pool.Refuses("media-apps", false), "it works on")
 		b.mount(t, "radarr", "b")
 		assert.NilError(t, b.driver.Unmount(t.Context(), "radarr", "b"))
 
-		b.pool.fail("leave", nil)
+		b.pool.Fail("leave", nil)
 		lines, err := b.driver.Leave(t.Context())
 		assert.NilError(t, err)
 		assert.DeepEqual(t, lines, []string{"No volume is mounted on this node any more.", "Unmounted media-apps."})

@@ -29,7 +29,7 @@ func (d *Driver) Run(ctx context.Context) error {
 			group.Go(func() { runner.Run(ctx) })
 		}
 	}
-	group.Go(func() { every(ctx, sweepEvery, d.finishDrains) })
+	group.Go(func() { every(ctx, sweepEvery, d.drains.Finish) })
 	group.Go(func() { every(ctx, catalogEvery, d.followCatalog) })
 	group.Go(func() { every(ctx, healEvery, d.heal) })
 	group.Go(func() { every(ctx, sweepEvery, d.sweep) })

@@ -54,7 +54,7 @@ func (d *Driver) knows(record catalog.Record) bool {
 }
 
 func someNames(records []catalog.Record) string {
-	names := namesOf(records)
+	names := catalog.Names(records)
 	if len(names) > straysNamed {
 		names = append(names[:straysNamed], fmt.Sprintf("%d more", len(names)-straysNamed))
 	}

@@ -41,3 +41,12 @@ type Record struct {
 	// that somebody else changed since is refused with ErrChanged.
 	Generation uint64 `json:"generation"`
 }
+
+// Names are those of records, in their order.
+func Names(records []Record) []string {
+	names := make([]string, len(records))
+	for at, record := range records {
+		names[at] = record.Name
+	}
+	return names
+}

@@ -52,6 +52,9 @@ func busyBench(t *testing.T) *bench {
 func TestDrainTakesTheVolumesOffThePool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := busyBench(t)
+		b.pool.name.Store(besideName)
+		b.create(t, "plex", map[string]string{"class": "db"})
+		b.engines.Running = append(b.engines.Running, driver.Container{ID: "c2", Name: "plex", Volumes: []string{"plex"}})
 		b.create(t, "thumbnails", map[string]string{"class": "cache"})
 		target := b.mount(t, "thumbnails", "other")
 		var held []int // directories, when the volumes and then the pool itself are refused
@@ -62,6 +65,7 @@ func TestDrainTakesTheVolumesOffThePool(t *testing.T) {
 		}
 		_, err := b.drain(t, driver.DrainOptions{Stop: true, Hold: true})
 		assert.NilError(t, err)
+		assert.DeepEqual(t, b.engines.Stopped, []string{"c1"}) // and nothing of another pool
 		assert.DeepEqual(t, held, []int{1, 0})
 		table, err := b.kernel.Table(t.Context(), mounter.Plugin)
 		assert.NilError(t, err)

@@ -57,6 +57,7 @@ func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
 	err := d.records.cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder))
 	if err == nil || errors.Is(err, catalog.ErrFrozen) { // one that is frozen is attached
 		d.catalogPool.Store(&pool)
+		d.strays.Set(pool.Name, "")
 	}
 	if err != nil {
 		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
@@ -100,7 +101,9 @@ func (d *Driver) followCatalog(ctx context.Context) {
 	defer cancel()
 	cluster := d.records.cluster
 	if !cluster.State().Attached {
-		if proven, err := d.options.Pools.Check(limited, configured.Name); err == nil {
+		proven, err := d.options.Pools.Check(limited, configured.Name)
+		d.emptied(configured.Name, err)
+		if err == nil {
 			if err := d.attachCluster(limited, proven); err != nil {
 				d.log.WithError(err).Debug("the cluster's catalog is not attached")
 			}

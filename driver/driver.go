@@ -101,7 +101,7 @@ type Driver struct {
 	failures failures
 	owed     owed
 	lost     complaint.Book // volumes in use whose hold is not what it should be
-	strays   complaint.Book // pools that have a catalog of other nodes
+	strays   complaint.Book // pools that have a catalog of other nodes, or have lost the one of all
 	guard    *shares.Guard
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks, replies rounds

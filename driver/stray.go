@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -43,6 +44,20 @@ func (d *Driver) stray(ctx context.Context, pool backend.Pool) {
 		"volumes are gone for good, remove %s/%s/%s", someNames(found), configured.Name, pool.Path, backend.PrivateFolder, backend.CatalogFolder)
 	if d.strays.Set(pool.Name, text) {
 		d.log.WithField("pool", pool.Name).WithField("reason", text).Error("nodes disagree about the catalog pool")
+	}
+}
+
+// emptied looks for a catalog pool that has no catalog although this node has copies of its records: it was formatted again, or is another
+// one. Nothing is attached then, so that the catalog itself does not say so.
+func (d *Driver) emptied(pool string, found error) {
+	text, known := "", d.records.cluster.State().Records
+	if known > 0 && errors.Is(found, backend.ErrUnused) {
+		text = fmt.Sprintf("it has no records of volumes, and this node knows %d: it was formatted again, or is another one. Volumes are listed from "+
+			"this node's copy, and none is created or removed. Mount the right pool, or run \"docker homelab catalog restore\" to write this "+
+			"node's copy onto it, or, on every node, \"docker homelab catalog adopt\" to begin anew with the directories that are on it", known)
+	}
+	if d.strays.Set(pool, text) && text != "" {
+		d.log.WithField("pool", pool).WithField("reason", text).Error("the catalog pool has no records")
 	}
 }
 

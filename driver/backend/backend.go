@@ -141,4 +141,6 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrNotConfigured says that the settings name no such pool or share.
 	ErrNotConfigured = errors.New("not configured")
+	// ErrUnused says that a pool is the file system that was asked for, and has no marker: no volume was ever made on it.
+	ErrUnused = errors.New("the pool has no marker")
 )

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -25,9 +26,13 @@ func TestFormattedPoolIsTakenIntoUse(t *testing.T) {
 		w.revive()
 		_, err := os.Stat(filepath.Join(pool, ".homelab-storage"))
 		assert.ErrorIs(t, err, os.ErrNotExist, "nothing is made by itself")
+		problems := w.node.driver.Health(t.Context()).Problems
+		assert.Equal(t, len(problems), 1, "%q", problems)
+		assert.Assert(t, strings.HasPrefix(problems[0], `pool "media-apps": it has no records of volumes, and this node knows 1: it was formatted again`), problems[0])
 		lost, err := w.node.driver.CatalogAdopt(t.Context())
 		assert.NilError(t, err)
 		assert.DeepEqual(t, lost, []string{"radarr"})
+		assert.Equal(t, len(w.node.driver.Health(t.Context()).Problems), 0)
 
 		w.create("radarr", map[string]string{"class": "db"})
 		id = w.mount("radarr")

@@ -20,9 +20,6 @@ const (
 	maxMarker     = 4096
 )
 
-// errUnused says that a pool is what was asked for, but has no marker yet.
-var errUnused = errors.New("the pool has no marker")
-
 // errOtherPool says that a volume was made on another file system than the one that is the pool now.
 var errOtherPool = errors.New("the volume was made on another pool")
 
@@ -140,9 +137,9 @@ func (b *Backend) explainMarker(found *proven, err error) error {
 	file := found.Path + "/" + backend.PrivateFolder + "/" + backend.MarkerFile
 	if errors.Is(err, fs.ErrNotExist) {
 		if found.Standalone {
-			return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Name, found.Path, file)}
+			return &backend.Failure{Away: true, Err: backend.ErrUnused, Text: fmt.Sprintf("pool %s: the folder %s of this node has no marker %s: no volume was ever made here, or the disk with it is not mounted", found.Name, found.Path, file)}
 		}
-		return &backend.Failure{Away: true, Err: errUnused, Text: fmt.Sprintf("pool %s: the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. "+
+		return &backend.Failure{Away: true, Err: backend.ErrUnused, Text: fmt.Sprintf("pool %s: the file system at %s has no marker %s: it was formatted again, or was never used by homelab-storage. "+
 			"The first volume that is created on it makes the marker. When it had volumes, bring their data back first; when it had their records, "+
 			"`docker homelab catalog adopt` then takes it into use", found.Name, found.Path, file)}
 	}

@@ -40,7 +40,7 @@ func (b *Backend) note(pool settings.Pool, facts mounter.Filesystem, err error) 
 		known.facts = facts
 	}
 	known.pool, known.err, known.when = pool, err, b.now()
-	known.up = known.up || err == nil || errors.Is(err, errUnused)
+	known.up = known.up || err == nil || errors.Is(err, backend.ErrUnused)
 	b.states[pool.Name] = known
 }
 
@@ -85,10 +85,10 @@ func (b *Backend) Refresh(ctx context.Context) {
 func (b *Backend) tell(pool settings.Pool, was state, err error) {
 	log := b.log.WithField("pool", pool.Name)
 	switch {
-	case errors.Is(err, errUnused):
+	case errors.Is(err, backend.ErrUnused):
 	case err != nil && (was.when.IsZero() || was.err == nil):
 		log.WithError(err).Warn("pool is not usable")
-	case err == nil && was.err != nil && !errors.Is(was.err, errUnused):
+	case err == nil && was.err != nil && !errors.Is(was.err, backend.ErrUnused):
 		log.Info("pool is usable again")
 	}
 }
@@ -129,7 +129,7 @@ func (b *Backend) Report() []map[string]any {
 			report["uuid"], report["size_bytes"], report["available_bytes"] = known.facts.UUID, known.facts.Size, known.facts.Available
 		}
 		switch warning := known.low(); {
-		case errors.Is(known.err, errUnused):
+		case errors.Is(known.err, backend.ErrUnused):
 			report["note"] = "not used by homelab-storage yet: the first volume that is created on it makes its marker"
 		case known.err != nil:
 			report["problem"] = known.err.Error()

@@ -41,7 +41,7 @@ type entry struct {
 // TrashList lists the data of removed volumes on a pool, the oldest first.
 func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEntry, error) {
 	pool, err := b.trashPool(ctx, name)
-	if errors.Is(err, errUnused) {
+	if errors.Is(err, backend.ErrUnused) {
 		return nil, nil // no volume was ever made on it
 	}
 	if err != nil {
@@ -63,7 +63,7 @@ func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEn
 	return found, nil
 }
 
-// trashPool proves a pool for its trash. One that was never used has none: the error is then errUnused.
+// trashPool proves a pool for its trash. One that was never used has none: the error is then backend.ErrUnused.
 func (b *Backend) trashPool(ctx context.Context, name string) (proven, error) {
 	pool, err := b.find(name, name == standaloneName)
 	if err != nil {
@@ -192,7 +192,7 @@ func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.T
 		}
 	}
 	pool, err := b.trashPool(ctx, name)
-	if errors.Is(err, errUnused) {
+	if errors.Is(err, backend.ErrUnused) {
 		return 0, nil
 	}
 	if err != nil {

@@ -240,7 +240,7 @@ func (b *Backend) Lift(ctx context.Context, name string) error {
 		return err
 	}
 	_, err = b.prove(ctx, pool, wanted{raise: true, upkeep: true})
-	if errors.Is(err, errUnused) {
+	if errors.Is(err, backend.ErrUnused) {
 		return nil
 	}
 	return err

@@ -30,7 +30,7 @@ type bench struct {
 	films  catalog.Record
 	share  string // where it is mounted
 	target string
-	late   bool // file work begins when the time for it is over
+	late   time.Duration // file work begins so much later
 	log    bytes.Buffer
 	now    time.Time
 }
@@ -38,15 +38,14 @@ type bench struct {
 // machine is a fake kernel that may be late.
 type machine struct {
 	*mountertest.Kernel
-	late *bool
+	late *time.Duration
 }
 
 func (m machine) Do(ctx context.Context, key string, work func() error) error {
-	if *m.late {
-		<-ctx.Done()
+	return m.Kernel.Do(ctx, key, func() error {
+		<-time.After(*m.late)
 		return work()
-	}
-	return m.Kernel.Do(ctx, key, work)
+	})
 }
 
 func newBench(t *testing.T) *bench {

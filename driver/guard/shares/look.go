@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/guard"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
+
+// margin is how much earlier than its caller's time a look ends, so that what it found by then is heard: of work whose caller has gone
+// nothing is.
+const margin = 5 * time.Second
 
 // Look reads what is open in a volume, and looks through all of it when that is due. It holds nothing while it waits, for as long as
 // the context lets it; a share that does not answer costs one thread, and is an error that matches backend.ErrUnavailable. A volume
@@ -24,11 +29,13 @@ func (g *Guard) Look(ctx context.Context, record catalog.Record) error {
 	known, now := g.states.of(record.Name), g.options.Now()
 	var open, found guard.Finding
 	through := known.through(now)
+	brief, cancel := briefer(ctx)
+	defer cancel()
 	err = g.do(ctx, record, func() (err error) {
-		if open, err = guard.Among(ctx, directory, paths(known.writes)); err != nil || !through {
+		if open, err = guard.Among(brief, directory, paths(known.writes)); err != nil || !through {
 			return err
 		}
-		seen, err := guard.Scan(ctx, directory, guard.Thorough())
+		seen, err := guard.Scan(brief, directory, guard.Thorough())
 		found = seen.Found
 		return err
 	})
@@ -50,6 +57,15 @@ func (g *Guard) Look(ctx context.Context, record catalog.Record) error {
 	g.tellFound(record.Name)
 	g.tellOpen(record.Name)
 	return nil
+}
+
+// briefer ends a margin before a context does.
+func briefer(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-min(margin, time.Until(end)/2)))
 }
 
 // beside is the directory of a mounted volume as the share's own mount has it, so that the volume can be unmounted during a look.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -77,16 +78,19 @@ func TestLookAtAStuckShare(t *testing.T) {
 
 // A look that is cut short says nothing of what it did not reach, and is not made again at once.
 func TestLookIsCutShort(t *testing.T) {
-	b := newBench(t)
-	b.put(t, "app.db", sqlite)
-	b.round(t, 0, b.films)
-	b.late = true
-	b.now = b.now.Add(time.Hour)
-	limited, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	assert.NilError(t, b.Look(limited, b.films))
-	assert.Assert(t, b.Warnings.Of("films") != "")
-	assert.Equal(t, len(b.round(t, time.Minute-time.Second, b.films)), 0)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.put(t, "app.db", sqlite)
+		b.round(t, 0, b.films)
+		b.now = b.now.Add(time.Hour)
+		assert.NilError(t, os.Remove(filepath.Join(b.kernel.ShareFiles(nas), "films/app.db")))
+		b.late = 6 * time.Second
+		limited, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		assert.NilError(t, b.Look(limited, b.films), "its caller still hears what was found")
+		assert.Assert(t, b.Warnings.Of("films") != "")
+		assert.Equal(t, len(b.round(t, time.Minute-time.Second, b.films)), 0)
+	})
 }
 
 func TestLookFails(t *testing.T) {

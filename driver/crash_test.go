@@ -165,3 +165,30 @@ func TestUseFromBeforeTheStartIsReapedWhenNothingUsesIt(t *testing.T) {
 	assert.Equal(t, b.uses(t, "vol"), nil)
 	b.holders(t, 0)
 }
+
+// A crash leaves a temporary file, of credentials with the password inside; it goes when no living writer can have it any more.
+func TestLeavingsOfACrashGo(t *testing.T) {
+	b := newBench(t)
+	now := time.Now()
+	b.options.Now = func() time.Time { return now }
+	b.start(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	b.driver.Sweep(t.Context())
+	var left []string
+	for _, folder := range []string{filepath.Join(b.pool.proven().Private, backend.CredentialsFolder), filepath.Join(b.kernel.HostPath(stateFolder), "credentials")} {
+		assert.NilError(t, os.MkdirAll(folder, 0o700))
+		left = append(left, filepath.Join(folder, ".tmp-left"))
+		assert.NilError(t, os.WriteFile(left[len(left)-1], []byte("password=canary"), 0o600))
+	}
+	b.driver.Retain(t.Context())
+	for _, file := range left {
+		_, err := os.Stat(file)
+		assert.NilError(t, err, "somebody may be writing it")
+	}
+	now = now.Add(2 * time.Hour)
+	b.driver.Retain(t.Context())
+	for _, file := range left {
+		_, err := os.Stat(file)
+		assert.ErrorIs(t, err, os.ErrNotExist)
+	}
+}

@@ -23,7 +23,6 @@ const (
 func (d *Driver) Run(ctx context.Context) error {
 	d.unfinished.add(d.interrupted()...)
 	var group sync.WaitGroup
-	group.Go(func() { d.clearNode(ctx) })
 	for _, storage := range d.backends {
 		if runner, ok := storage.(backend.Runner); ok {
 			group.Go(func() { runner.Run(ctx) })
@@ -60,9 +59,10 @@ func every(ctx context.Context, pause time.Duration, work func(context.Context))
 	}
 }
 
-// retain empties the trash of what is older than the retention, and reads the cluster's catalog as a whole, so that a record
-// that was damaged under way is noticed before somebody needs it.
+// retain empties the trash of what is older than the retention, removes what crashes left, which may hold a password, and reads the
+// cluster's catalog as a whole, so that a record that was damaged under way is noticed before somebody needs it.
 func (d *Driver) retain(ctx context.Context) {
+	d.clearNode(ctx)
 	if d.records.cluster.State().Attached {
 		limited, cancel := context.WithTimeout(ctx, turnLimit)
 		if err := d.records.cluster.Scan(limited); err != nil {
@@ -70,15 +70,25 @@ func (d *Driver) retain(ctx context.Context) {
 		}
 		cancel()
 	}
-	d.retentions.begin(ctx, d.emptyOld, alone(d.poolNames()))
+	d.retentions.begin(ctx, d.tidy, alone(d.poolNames()))
+}
+
+// tidy deletes from a pool what crashes left, and the trash that is past its retention.
+func (d *Driver) tidy(ctx context.Context, name string) error {
+	limited, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	if pool, err := d.options.Pools.Check(limited, name); err == nil {
+		if err := d.clearPool(limited, pool); err != nil {
+			d.log.WithError(err).WithField("pool", name).Debug("temporary files of earlier processes could not be removed from the pool")
+		}
+	}
+	return d.emptyOld(limited, name)
 }
 
 // emptyOld deletes the trash of a pool that is past its retention.
 func (d *Driver) emptyOld(ctx context.Context, pool string) error {
-	limited, cancel := context.WithTimeout(ctx, turnLimit)
-	defer cancel()
 	retention := d.options.Settings.Current().Defaults.TrashRetention
-	count, err := d.options.Pools.TrashEmpty(limited, pool, "", d.now().Add(-retention))
+	count, err := d.options.Pools.TrashEmpty(ctx, pool, "", d.now().Add(-retention))
 	log := d.log.WithField("pool", pool)
 	switch {
 	case err != nil:

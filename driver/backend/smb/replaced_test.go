@@ -119,6 +119,33 @@ func TestMovedServer(t *testing.T) {
 	})
 }
 
+// A Mount that comes while the background finds out that the NAS moved gets the new mount too.
+func TestMovedServerIsFoundByBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		b.kernel.SetAddresses("nas", netip.MustParseAddr("192.168.1.200"))
+		b.dialling(func(_ context.Context, address string) error {
+			if strings.HasPrefix(address, "192.168.1.100:") {
+				return syscall.EHOSTUNREACH
+			}
+			return nil
+		})
+		b.pass(longest)
+		b.backend.Check(t.Context())
+		assert.NilError(t, hold.Reached(t.Context()))
+		<-time.After(500 * time.Millisecond)
+		second, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		assert.Equal(t, second.Base.Path, first.Base.Path+".2")
+		b.backend.Checked()
+		assert.Equal(t, b.mounts(), 2)
+		b.kernel.Release(hold)
+	})
+}
+
 // A mount that hangs although its server is there is given time to come back by itself, and then replaced by the background.
 func TestHangsForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -64,10 +64,16 @@ func (b *Backend) visit(ctx context.Context, s share, work func(root *os.Root) e
 			reason = fmt.Errorf("%w: %w", errStale, reason)
 		}
 	}
-	if !errors.Is(reason, errStale) || b.replacedLately(s) {
+	if !errors.Is(reason, errStale) || b.replacedLately(s) && b.isNewest(ctx, s) {
 		return s, inside(reason)
 	}
 	return b.replace(ctx, s, reason, work)
+}
+
+// isNewest says whether nobody has replaced a mount yet, as the background may have meanwhile.
+func (b *Backend) isNewest(ctx context.Context, s share) bool {
+	newest, err := b.find(ctx, s)
+	return err != nil || newest.target == s.target
 }
 
 // replace mounts a share anew beside its stale mount, and works in it.
@@ -114,7 +120,7 @@ func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) e
 	case errors.Is(err, mounter.ErrStuck) && (errors.Is(reason, errStale) || errors.Is(reason, backend.ErrUnavailable)):
 		return reason
 	case errors.Is(err, mounter.ErrBusy) && !asked.background:
-		return b.stuck(asked, err)
+		return b.stuck(ctx, asked, err)
 	case errors.Is(err, syscall.ESTALE) && !errors.Is(err, errStale):
 		return fmt.Errorf("%w: %w", errStale, err)
 	}
@@ -161,10 +167,14 @@ func judge(err error) error {
 	return err
 }
 
-// stuck is the answer for a share in which another look has not come back: what was found out since, or the bare fact.
-func (b *Backend) stuck(s share, err error) error {
+// stuck is the answer for a share in which another look has not come back: what was found out since or is found out now, or the bare
+// fact.
+func (b *Backend) stuck(ctx context.Context, s share, err error) error {
 	if known, _ := b.known(s.key); errors.Is(known.err, backend.ErrUnavailable) {
 		return known.err
+	}
+	if reason := b.diagnose(ctx, s); reason != nil {
+		return reason
 	}
 	return err
 }

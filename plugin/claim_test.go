@@ -51,7 +51,7 @@ func TestClaimWaitsForTheLastOneToEnd(t *testing.T) {
 	assert.NilError(t, err)
 	timer := time.AfterFunc(300*time.Millisecond, release)
 	defer timer.Stop()
-	release, err = claim(t.Context(), folder, "p.sock", wait, testLog())
+	release, err = claim(t.Context(), folder, "p.sock", time.Minute, testLog())
 	assert.NilError(t, err)
 	release()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,4 +192,26 @@ func TestLeavingsOfACrashGo(t *testing.T) {
 		_, err := os.Stat(file)
 		assert.ErrorIs(t, err, os.ErrNotExist)
 	}
+}
+
+// A Create of a share that was killed is given up when the share refuses it: nobody was told that it is there, and a wrong password
+// that is tried again and again locks the account.
+func TestKilledCreateThatIsRefusedIsGivenUp(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "films", map[string]string{"device": "//nas/films", "username": "media", "password": "canary"})
+	private := b.pool.proven().Private
+	record := filepath.Join(private, backend.CatalogFolder, "volumes", "films.json")
+	content, err := os.ReadFile(record)
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(record, []byte(strings.Replace(string(content), `"ready"`, `"creating"`, 1)), 0o600))
+	assert.NilError(t, os.RemoveAll(filepath.Join(b.options.StateDir, "mirror")))
+	b.share.refuses.Store(true)
+	b.start(t)
+	b.create(t, "other", map[string]string{"class": "db"}) // attaches the catalog
+	b.driver.Sweep(t.Context())
+	_, err = os.Stat(record)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	secrets, err := os.ReadDir(filepath.Join(private, backend.CredentialsFolder))
+	assert.NilError(t, err)
+	assert.Equal(t, len(secrets), 0)
 }

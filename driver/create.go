@@ -145,10 +145,11 @@ func (d *Driver) build(ctx context.Context, made draft) (err error) {
 		return err
 	}
 	if made.plan.Username != "" {
-		if err := d.keepSecret(ctx, pool, made.record.Location.Credentials, made.secret()); err != nil {
+		name := made.record.Location.Credentials
+		steps.add(func(ctx context.Context) error { return d.dropSecret(ctx, pool, name) }) // what fails may have stored it
+		if err := d.keepSecret(ctx, pool, name, made.secret()); err != nil {
 			return fmt.Errorf("storing the user name and password: %w", err)
 		}
-		steps.add(func(ctx context.Context) error { return d.dropSecret(ctx, pool, made.record.Location.Credentials) })
 	}
 	storage := d.backends[made.record.Location.Kind]
 	location, err := storage.Create(ctx, volumeOf(made.record), made.again)

@@ -165,6 +165,20 @@ func TestFailedCreateLeavesNoPassword(t *testing.T) {
 	}))
 }
 
+// Nor does a Create whose password was stored for all nodes, but could not be copied to this one.
+func TestPasswordThatIsStoredHalfIsTakenBack(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "other", map[string]string{"class": "db"})
+	copies := filepath.Join(b.kernel.HostPath(stateFolder), "credentials")
+	assert.NilError(t, os.MkdirAll(filepath.Dir(copies), 0o700))
+	assert.NilError(t, os.WriteFile(copies, nil, 0o600)) // nothing can be made below it
+	err := b.driver.Create(t.Context(), "films", map[string]string{"device": "//nas/films", "username": "media", "password": "canary"})
+	assert.ErrorContains(t, err, "storing the user name and password")
+	secrets, err := os.ReadDir(filepath.Join(b.pool.proven().Private, backend.CredentialsFolder))
+	assert.NilError(t, err)
+	assert.Equal(t, len(secrets), 0)
+}
+
 // The way back is part of a call's time: the engine's client gives up soon after it.
 func TestFailedCreateAnswersInTimeWithItsWayBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

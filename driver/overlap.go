@@ -6,6 +6,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 )
 
@@ -61,10 +62,16 @@ func onePool(a, b backend.Location) bool {
 	return a.PoolUUID == b.PoolUUID
 }
 
-// giveWay ends a Create that was interrupted before it saw that another volume is above or below its directory.
-func (d *Driver) giveWay(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, storage backend.Backend) error {
+// giveWay ends a Create that was interrupted before it saw that another volume is above or below its directory, or that its share
+// refuses it.
+func (d *Driver) giveWay(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, storage backend.Backend, pool *backend.Pool) error {
 	if err := d.takeBack(ctx, storage, record); err != nil {
 		return err
+	}
+	if own := credential.ForVolume(record.ID); record.Location.Credentials == own {
+		if err := d.dropSecret(ctx, pool, own); err != nil {
+			return err
+		}
 	}
 	return shelf.Remove(ctx, record.ID)
 }

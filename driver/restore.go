@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path"
 	"slices"
@@ -207,15 +208,28 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if inside := d.apart(record); inside != nil {
-		d.log.WithError(inside).WithField("volume", name).Warn("a volume that was not completely made is given up")
-		return d.giveWay(ctx, record, shelf, storage)
+	location, err := record.Location, d.apart(record)
+	given := err != nil
+	if !given {
+		location, err = storage.Create(ctx, volumeOf(record), true)
+		given = refusesShare(record, err)
 	}
-	if record.Location, err = storage.Create(ctx, volumeOf(record), true); err != nil {
+	switch {
+	case given:
+		d.log.WithError(err).WithField("volume", name).Warn("a volume that was not completely made is given up")
+		return d.giveWay(ctx, record, shelf, storage, pool)
+	case err != nil:
 		return err
 	}
+	record.Location = location
 	if err := d.fill(ctx, record); err != nil {
 		return err
 	}
 	return d.ready(ctx, draft{record: record, shelf: shelf})
+}
+
+// refusesShare says of a half made volume of a share that its server does not let it be made, or that its password was never stored.
+// Nobody was told that it is there, and servers lock out who logs in wrongly again and again.
+func refusesShare(record catalog.Record, err error) bool {
+	return err != nil && record.Location.Kind == backend.CIFS && !errors.Is(err, backend.ErrUnavailable)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/writer"
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter"
@@ -27,7 +29,7 @@ const drainLimit = 8 * time.Second
 func serve(ctx context.Context, options cli.ServeOptions) error {
 	collectLittle()
 	process := config.ReadProcess(os.Getenv)
-	log := newLog(process)
+	log := newLog(process, os.Stdout, os.Stderr)
 	log.WithFields(logrus.Fields{"version": version, "socket": options.Socket}).Info("starting")
 	host, unable := mounter.New(mounter.Options{TargetRoot: options.MountRoot, Log: log})
 	if unable == nil {
@@ -142,11 +144,15 @@ func leaseWait(made *parts) time.Duration {
 	return made.watcher.Current().Defaults.LeaseWait
 }
 
-// newLog writes to standard error, which is the engine's log for a managed plugin.
-func newLog(process config.Process) *logrus.Entry {
+// newLog makes the log of the plugin. The engine takes a managed plugin's standard output for information and its standard error for
+// errors.
+func newLog(process config.Process, output, complaints io.Writer) *logrus.Entry {
 	logger := logrus.New()
 	logger.SetLevel(process.LogLevel)
-	logger.SetOutput(os.Stderr)
+	logger.SetOutput(io.Discard)
+	const serious = 4 // of all levels: panic, fatal, error, warning
+	logger.AddHook(&writer.Hook{Writer: complaints, LogLevels: logrus.AllLevels[:serious]})
+	logger.AddHook(&writer.Hook{Writer: output, LogLevels: logrus.AllLevels[serious:]})
 	if process.LogFormat == "json" {
 		logger.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	} else {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/plugin/cli"
@@ -119,16 +121,25 @@ func TestDaemonWithAWrongConfiguration(t *testing.T) {
 	d.end(t)
 }
 
+// What is wrong goes to standard error, all else to standard output, each line once.
 func TestLog(t *testing.T) {
-	t.Setenv("LOG_LEVEL", "debug")
-	t.Setenv("LOG_FORMAT", "json")
-	log := newLog(config.ReadProcess(os.Getenv))
-	assert.Equal(t, log.Logger.GetLevel().String(), "debug")
-	text, err := log.String()
-	assert.NilError(t, err)
-	assert.Assert(t, strings.HasPrefix(text, "{"), text)
-	t.Setenv("LOG_FORMAT", "text")
-	text, err = newLog(config.ReadProcess(os.Getenv)).String()
-	assert.NilError(t, err)
-	assert.Assert(t, strings.HasPrefix(text, "time="), text)
+	for format, wanted := range map[string]string{
+		"json": `"level":"%s","msg":"said"`,
+		"text": "level=%s msg=said\n",
+	} {
+		t.Setenv("LOG_LEVEL", "debug")
+		t.Setenv("LOG_FORMAT", format)
+		var output, complaints strings.Builder
+		log := newLog(config.ReadProcess(os.Getenv), &output, &complaints)
+		for _, level := range []logrus.Level{logrus.ErrorLevel, logrus.WarnLevel, logrus.InfoLevel, logrus.DebugLevel, logrus.TraceLevel} {
+			log.Log(level, "said")
+		}
+		for stream, levels := range map[*strings.Builder][]string{&complaints: {"error", "warning"}, &output: {"info", "debug"}} {
+			lines := strings.SplitAfter(strings.TrimSuffix(stream.String(), "\n"), "\n")
+			assert.Equal(t, len(lines), len(levels), "%q", lines)
+			for at, level := range levels {
+				assert.Assert(t, strings.Contains(lines[at]+"\n", fmt.Sprintf(wanted, level)), "%q", lines[at])
+			}
+		}
+	}
 }

@@ -13,7 +13,7 @@ import (
 // failures remembers which volumes could not be mounted last time, and which of them because their storage was away: those
 // are tried again, and the containers that wanted them are started when it is back (DESIGN D15).
 type failures struct {
-	mu    sync.Mutex // guards texts and away
+	mu    sync.Mutex // guards what follows
 	texts map[string]string
 	away  map[string]bool
 	later map[string]time.Time // when a volume is tried again whose storage is there and refused it
@@ -30,6 +30,13 @@ func (f *failures) refused(volume string) {
 		f.later = map[string]time.Time{}
 	}
 	f.later[volume] = time.Now().Add(refusedPause)
+}
+
+// pausing says that a volume is not to be tried now.
+func (f *failures) pausing(volume string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Now().Before(f.later[volume])
 }
 
 func (f *failures) note(volume string, err error) {

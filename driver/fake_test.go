@@ -250,6 +250,7 @@ func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, erro
 // share is a backend that plans shares, and finds them when they answer.
 type share struct {
 	refuses, answers atomic.Bool
+	stages           atomic.Int32
 	base             atomic.Pointer[mounter.Place] // where it is mounted, when that matters
 }
 
@@ -269,6 +270,10 @@ func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backen
 }
 
 func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
+	s.stages.Add(1)
+	if s.refuses.Load() {
+		return backend.Staged{}, errors.New("wrong password")
+	}
 	if base := s.base.Load(); base != nil {
 		return backend.Staged{Base: *base, Replaces: true}, nil
 	}

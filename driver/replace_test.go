@@ -45,6 +45,29 @@ func TestReplacedStorage(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// A share that refuses the password by now is not asked every 30 s to be mounted again under running containers.
+func TestRebindOfARefusedShareWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "films", map[string]string{"device": "//nas/films"})
+		b.kernel.MountPlugin("/shares/films", mountertest.FileSystem{Type: "cifs", Source: "//nas/films"})
+		b.share.base.Store(&mounter.Place{Side: mounter.Plugin, Path: "/shares/films"})
+		target := b.mount(t, "films", "a")
+		assert.NilError(t, b.kernel.Unmount(t.Context(), target)) // as a forced disable does
+		b.share.refuses.Store(true)
+		b.share.stages.Store(0)
+		for range 20 { // ten minutes
+			b.driver.Sweep(t.Context())
+			<-time.After(30 * time.Second)
+		}
+		assert.Equal(t, b.share.stages.Load(), int32(2))
+		b.share.refuses.Store(false)
+		<-time.After(5 * time.Minute)
+		b.driver.Sweep(t.Context())
+		assert.DeepEqual(t, b.mounted(t), []string{"films"})
+	})
+}
+
 // A share that stops answering between its proof and the bind is away: the containers that wait for it are started later.
 func TestStorageThatHangsInTheBind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

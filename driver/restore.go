@@ -28,10 +28,14 @@ func (d *Driver) sweep(ctx context.Context) {
 }
 
 // unbound names the volumes that are in use and not mounted: a forced disable of the plugin takes the targets away, while
-// their containers keep their own view (FACTS 1). Put back, the mount table tells again who uses what.
+// their containers keep their own view (FACTS 1). Put back, the mount table tells again who uses what. One that its server refused is
+// left alone for a while.
 func (d *Driver) unbound(ctx context.Context) []string {
 	var names []string
 	for _, volume := range d.uses.All() {
+		if d.failures.pausing(volume.Name) {
+			continue
+		}
 		if mounted, err := d.isMounted(ctx, volume.Name); err == nil && !mounted && len(volume.Uses) > 0 {
 			names = append(names, volume.Name)
 		}
@@ -64,6 +68,9 @@ func (d *Driver) rebindVolume(ctx context.Context, name string) error {
 		return err
 	}
 	staged, err := storage.Stage(ctx, volumeOf(record))
+	if refusesShare(record, err) {
+		d.failures.refused(name)
+	}
 	if err != nil {
 		return err
 	}
@@ -215,7 +222,7 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 		given = refusesShare(record, err)
 	}
 	switch {
-	case given:
+	case given: // nobody was told that it is there
 		d.log.WithError(err).WithField("volume", name).Warn("a volume that was not completely made is given up")
 		return d.giveWay(ctx, record, shelf, storage, pool)
 	case err != nil:
@@ -228,8 +235,8 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 	return d.ready(ctx, draft{record: record, shelf: shelf})
 }
 
-// refusesShare says of a half made volume of a share that its server does not let it be made, or that its password was never stored.
-// Nobody was told that it is there, and servers lock out who logs in wrongly again and again.
+// refusesShare says that a volume's server is there and does not let it be used, or that its password is not stored: trying again helps
+// nobody, and servers lock out who logs in wrongly again and again.
 func refusesShare(record catalog.Record, err error) bool {
 	return err != nil && record.Location.Kind == backend.CIFS && !errors.Is(err, backend.ErrUnavailable)
 }

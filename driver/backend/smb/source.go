@@ -66,6 +66,9 @@ func parseSource(what, text string) (source, error) {
 func parseServer(text string) (string, error) {
 	bare := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
 	if address, err := netip.ParseAddr(bare); err == nil {
+		if strings.ContainsFunc(address.Zone(), notInHostName) {
+			return "", fmt.Errorf("%q is no network interface, which is what follows the %% of an address", address.Zone())
+		}
 		return address.String(), nil
 	}
 	if name, port, ok := strings.Cut(text, ":"); ok {

@@ -22,6 +22,9 @@
 //
 //   - TestLong, three machines: what two writers lose, every kind of hand-over, a drain beside a writer, a hold that is broken, and
 //     a catalog pool that was rolled back or formatted anew.
+//   - TestDefaultHeartbeat is the failover of TestNodes with the heartbeat as o2cb has it.
+//   - TestSystemdNodes, three machines as users have them: how long a planned reboot keeps the others waiting, and a power cut after
+//     which the NAS comes up minutes later than the machines.
 //   - TestKills, three machines, kills nodes, engines, plugins and containers under a service, for hours.
 //   - TestRestarts is TestNode's stack with everything that can be restarted under it; then containers that try to get out of their
 //     volume's directory.

@@ -33,13 +33,19 @@ type prober struct {
 // probe begins to look at the file that a writer of another machine writes, until the test ends.
 func probe(t *testing.T, s *site, file string) *prober {
 	t.Helper()
+	return ask(t, s, "stat "+file)
+}
+
+// ask begins to run a script of a machine again and again, until the test ends.
+func ask(t *testing.T, s *site, script string) *prober {
+	t.Helper()
 	p := &prober{}
 	ctx, cancel := context.WithCancel(t.Context())
 	input, output := io.Pipe()
 	var running sync.WaitGroup
 	running.Go(func() {
 		_, err := s.node.Run(ctx, remote.Command{
-			Script: "while :; do stat " + file + " >/dev/null && date +%s.%N; sleep 0.1; done", Stdout: output, Stderr: io.Discard,
+			Script: "while :; do { " + script + "; } >/dev/null && date +%s.%N; sleep 0.1; done", Stdout: output, Stderr: io.Discard,
 		})
 		_ = output.CloseWithError(err)
 	})
@@ -93,25 +99,37 @@ func (p *prober) stall(before time.Time) (from, until time.Time) {
 
 var mountLine = regexp.MustCompile(`time=\\"([^"\\]+)\\" level=info msg=call call=VolumeDriver\.Mount duration_ms=([0-9.]+) id=\S+ volume=served`)
 
-// firstMount finds the first Mount of the service's volume that ended well on a machine: when it was asked and answered. The log has
-// whole seconds.
-func (s *site) firstMount(t *testing.T) (asked, answered time.Time) {
+// clock is a machine's own.
+func (s *site) clock(t *testing.T) time.Time {
+	t.Helper()
+	seconds, err := strconv.ParseInt(s.ok(t, "date +%s"), 10, 64)
+	assert.NilError(t, err)
+	return time.Unix(seconds, 0)
+}
+
+// firstMount finds the first Mount of the service's volume that ended well on a machine since a moment of its clock: when it was
+// asked and answered. The log has whole seconds.
+func (s *site) firstMount(t *testing.T, since time.Time) (asked, answered time.Time) {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(s.folder(), "logs", s.node.Name()+".dockerd.log"))
 	assert.NilError(t, err)
-	found := mountLine.FindStringSubmatch(string(log))
-	assert.Assert(t, found != nil, "no Mount in the log of %s", s.node.Name())
-	answered, err = time.Parse(time.RFC3339, found[1])
-	assert.NilError(t, err)
-	took, err := strconv.ParseFloat(strings.TrimSpace(found[2]), 64)
-	assert.NilError(t, err)
-	return answered.Add(-time.Duration(took * float64(time.Millisecond))), answered
+	for _, found := range mountLine.FindAllStringSubmatch(string(log), -1) {
+		answered, err = time.Parse(time.RFC3339, found[1])
+		assert.NilError(t, err)
+		took, err := strconv.ParseFloat(strings.TrimSpace(found[2]), 64)
+		assert.NilError(t, err)
+		if !answered.Before(since) {
+			return answered.Add(-time.Duration(took * float64(time.Millisecond))), answered
+		}
+	}
+	t.Fatalf("no Mount in the log of %s since %s", s.node.Name(), since)
+	return asked, answered
 }
 
-// judge says what part of a failover was the cluster's, Swarm's and the plugin's.
-func (p *prober) judge(t *testing.T, s *site) {
+// judge says what part of a failover, which began at a moment of the heir's clock, was the cluster's, Swarm's and the plugin's.
+func (p *prober) judge(t *testing.T, s *site, since time.Time) {
 	t.Helper()
-	asked, answered := s.firstMount(t)
+	asked, answered := s.firstMount(t, since)
 	from, until := p.stall(answered)
 	share := answered.Sub(asked)
 	if until.After(asked) {

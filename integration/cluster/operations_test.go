@@ -77,11 +77,15 @@ func (s *site) upgrades(t *testing.T, rows *ledger) {
 	rows.grows(t, "", 3)
 }
 
-// rebootsInOrder reboots under load. The cluster comes up as on a Debian host, by o2cb's own script; nobody helps.
-func (s *site) rebootsInOrder(t *testing.T, rows *ledger) {
-	s.ok(t, `docker homelab host install && systemd-analyze verify /etc/systemd/system/homelab-storage-pools.service
+// bootsByItself makes a machine one that is complete after a boot: with our unit, and the cluster brought up as on a Debian host, by
+// o2cb's own script.
+const bootsByItself = `docker homelab host install && systemd-analyze verify /etc/systemd/system/homelab-storage-pools.service
 printf 'O2CB_ENABLED=true\nO2CB_BOOTCLUSTER=lab\nO2CB_HEARTBEAT_THRESHOLD=61\nO2CB_IDLE_TIMEOUT_MS=5000\nO2CB_KEEPALIVE_DELAY_MS=1000\n' >/etc/default/o2cb
-mkdir -p /var/log/journal && journalctl --flush && sync`)
+mkdir -p /var/log/journal && journalctl --flush && sync`
+
+// rebootsInOrder reboots under load; nobody helps.
+func (s *site) rebootsInOrder(t *testing.T, rows *ledger) {
+	s.ok(t, bootsByItself)
 	step(t, "reboot", func() { assert.NilError(t, s.node.Reboot(t.Context())) })
 	step(t, "from the agent's answer to the next row", func() { rows.grows(t, "", 3) })
 	journal := s.ok(t, "journalctl --boot=-1 --output=short-monotonic --no-pager")

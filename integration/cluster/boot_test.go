@@ -1,0 +1,91 @@
+//go:build lab && long
+
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab"
+)
+
+const (
+	// defaultThreshold is o2cb's own: 60 s until a node is declared dead.
+	defaultThreshold = 31
+	// late is how much later than the nodes the NAS comes up.
+	late = 4 * time.Minute
+	// stallLimit is how long a planned reboot may keep the other nodes waiting.
+	stallLimit = 5 * time.Second
+)
+
+// TestDefaultHeartbeat is the failover of TestNodes with the heartbeat as o2cb has it.
+func TestDefaultHeartbeat(t *testing.T) {
+	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, defaultThreshold)}
+	rows := follow(t, n.sites)
+	n.serve(t, rows)
+	n.failover(t, rows)
+}
+
+// TestSystemdNodes is three machines as users have them, each with a database of its own.
+func TestSystemdNodes(t *testing.T) {
+	n := &nodes{newSites(t, lab.Options{Nodes: 3, Systemd: true, LUNs: []lab.LUN{lab.MediaApps}}, threshold)}
+	rows := follow(t, n.sites)
+	each(t, n.sites, func(s *site) error {
+		_, err := s.node.Output(t.Context(), bootsByItself)
+		return err
+	})
+	for _, s := range n.sites {
+		s.eventually(t, created(s.own(), "db"))
+		s.ok(t, strings.Replace(writer(s.own()), "--detach", "--detach --restart always", 1))
+		rows.grows(t, s.node.Name(), 3)
+	}
+	t.Run("reboot", func(t *testing.T) { n.reboots(t, rows) })
+	t.Run("late NAS", func(t *testing.T) { n.wakesLate(t, rows) })
+	var databases []string
+	for _, s := range n.sites {
+		s.ok(t, "docker rm --force writer")
+		databases = append(databases, s.own())
+	}
+	rows.checkAll(t, n.sites[0], databases)
+}
+
+// own is the volume of a machine's own database.
+func (s *site) own() string { return "of-" + s.node.Name() }
+
+// reboots has one machine reboot in order, while another one looks at what the first has open, and writes itself.
+func (n *nodes) reboots(t *testing.T, rows *ledger) {
+	leaves, stays := n.sites[0], n.sites[1]
+	p := ask(t, stays, fmt.Sprintf("stat %[1]s/%[2]s/rows.db-wal && echo >%[1]s/beat && sync %[1]s/beat", poolPath, leaves.own()))
+	pause(t, 10*time.Second)
+	step(t, "reboot", func() { assert.NilError(t, leaves.node.Reboot(t.Context())) })
+	step(t, "from the agent's answer to the next row", func() { rows.grows(t, leaves.node.Name(), 3) })
+	from, until := p.stall(time.Now().Add(time.Hour))
+	t.Logf("the longest stall on %s was %.1f s", stays.node.Name(), until.Sub(from).Seconds())
+	assert.Assert(t, until.Sub(from) < stallLimit, "%s was kept waiting for %s", stays.node.Name(), until.Sub(from))
+	journal := leaves.ok(t, "journalctl --boot=-1 --output=short-monotonic --no-pager")
+	assert.Assert(t, !strings.Contains(journal, "fencing"), "%s", tail(journal))
+}
+
+// wakesLate cuts everybody's power, and gives the NAS's back minutes after the nodes'. Nobody helps.
+func (n *nodes) wakesLate(t *testing.T, rows *ledger) {
+	nas := n.sites[0].lab.NAS()
+	each(t, n.sites, func(s *site) error { return s.node.Kill(t.Context()) })
+	assert.NilError(t, nas.ISCSI.Stop(t.Context()))
+	assert.NilError(t, nas.SMB.Stop(t.Context()))
+	began := time.Now()
+	each(t, n.sites, func(s *site) error { return s.node.Boot(t.Context()) })
+	pause(t, time.Until(began.Add(late)))
+	for _, s := range n.sites {
+		state := s.ok(t, "systemctl is-active homelab-storage-pools.service docker.service || true")
+		assert.Equal(t, state, "activating\ninactive", "the engine waits for the disks")
+	}
+	assert.NilError(t, nas.ISCSI.Start(t.Context()))
+	assert.NilError(t, nas.SMB.Start(t.Context()))
+	for _, s := range n.sites {
+		step(t, "a row of "+s.node.Name(), func() { rows.grows(t, s.node.Name(), 3) })
+	}
+}

@@ -56,7 +56,8 @@ func (c Credentials) Check() error {
 // Parse reads a credentials file. An error names the line, never its value.
 func Parse(from io.Reader) (Credentials, error) {
 	var found Credentials
-	lines := bufio.NewScanner(io.LimitReader(from, maxFile))
+	limited := &io.LimitedReader{R: from, N: maxFile + 1}
+	lines := bufio.NewScanner(limited)
 	for number := 1; lines.Scan(); number++ {
 		text := strings.TrimSuffix(lines.Text(), "\r")
 		if number == 1 {
@@ -68,6 +69,9 @@ func Parse(from io.Reader) (Credentials, error) {
 	}
 	if err := lines.Err(); err != nil {
 		return Credentials{}, err
+	}
+	if limited.N == 0 {
+		return Credentials{}, fmt.Errorf("it has more than %d bytes, of which username=, password= and domain= take up to three lines", maxFile)
 	}
 	if found.Domain == "" {
 		found.Domain, found.Username = SplitUser(found.Username)

@@ -39,13 +39,9 @@ func TestParse(t *testing.T) {
 		"username=b\npassword=canary\xff":           "line 2: is not UTF-8",
 		"username=b\npassword=canary\x00":           "NUL byte",
 		"username=b\npassword=" + canary(256):       "256 bytes",
-		"username=b\npassword=x\n#" + canary(20000): "",
+		"username=b\npassword=x\n#" + canary(20000): "more than 16384 bytes", // it may be cut in the middle of a password
 	} {
 		_, err := credential.Parse(strings.NewReader(text))
-		if want == "" {
-			assert.NilError(t, err)
-			continue
-		}
 		assert.ErrorContains(t, err, want)
 		assert.Assert(t, !strings.Contains(err.Error(), "canary"), "%v", err)
 	}

@@ -18,9 +18,9 @@ type refusal struct {
 	name string
 	// attempt is the script that must be refused; when empty, the volume is written to by a container.
 	attempt string
-	// cause brings the cause about and remove takes it away. Without them the refusal is for good.
+	// cause brings the cause about and remove takes it away; nil when nothing has to be done.
 	cause, remove func(t *testing.T)
-	// works is the script that must work again by itself when the cause is gone.
+	// works is the script that must work by itself when the cause is gone; empty when the refusal is for good.
 	works string
 }
 
@@ -37,10 +37,12 @@ func (s *site) refuses(t *testing.T, c refusal) {
 	// The engine and its command have their own share of it, the more the slower the machine is: measured when it matters.
 	assert.Assert(t, took < answerLimit || took < answerLimit+s.overhead(t), "refused after %s", took)
 	before.same(t, s.footprint(t))
-	if c.remove == nil {
+	if c.works == "" {
 		return
 	}
-	step(t, "remove the cause", func() { c.remove(t) })
+	if c.remove != nil {
+		step(t, "remove the cause", func() { c.remove(t) })
+	}
 	step(t, "works again", func() { s.eventually(t, c.works) })
 }
 

@@ -183,6 +183,9 @@ func (b *Backend) mount(ctx context.Context, s share) error {
 		}
 		s.user = login.Username
 	}
+	if err := b.spared(s, login); err != nil {
+		return err
+	}
 	address, err := b.reach(ctx, s)
 	if err != nil {
 		return err
@@ -199,6 +202,7 @@ func (b *Backend) mount(ctx context.Context, s share) error {
 			break
 		}
 	}
+	b.asked(s, login, err)
 	if err != nil {
 		return b.explain(s, err)
 	}

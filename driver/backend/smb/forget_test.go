@@ -68,6 +68,7 @@ func TestRefusedIsNotAProblemForEver(t *testing.T) {
 	refused()
 	assert.NilError(t, b.backend.Remove(t.Context(), volume("v", "")))
 	assert.Equal(t, len(b.backend.Report()), 0)
+	b.pass(time.Minute)
 	refused()
 	b.pass(23 * time.Hour)
 	b.checked(t)

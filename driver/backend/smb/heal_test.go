@@ -80,6 +80,7 @@ func TestWarmIsRefused(t *testing.T) {
 		defer stop()
 		until(t, func() bool { files, err := os.ReadDir(b.memory); return err == nil && len(files) == 0 })
 		assert.Equal(t, len(b.backend.Report()), 0)
+		b.pass(time.Minute)
 		_, err = b.backend.Stage(t.Context(), volume("v", ""))
 		assert.NilError(t, err)
 	})

@@ -104,7 +104,7 @@ func (b *Backend) Test(ctx context.Context, location backend.Location) error {
 		return fmt.Errorf("another test of %s is still going on: %w", s.device, err)
 	}
 	defer unlock()
-	s.target = path.Join(b.testRoot(), s.key)
+	s.target, s.testing = path.Join(b.testRoot(), s.key), true
 	s.options = keep(s.options, "nosharesock")
 	if err := b.kernel.Unmount(ctx, s.target); err != nil { // what a test left that was killed
 		return b.explain(s, err)

@@ -47,8 +47,8 @@ type share struct {
 	stale string
 	// unproven says that only the mount table counts.
 	unproven bool
-	// background says that no volume asks.
-	background bool
+	// background says that no volume asks, testing that an operator does, who wants to know what the server says now.
+	background, testing bool
 	// For the sentences: user is who logs in, once that was read; creating says that the volume does not exist yet.
 	user     string
 	creating bool

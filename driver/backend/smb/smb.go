@@ -66,6 +66,7 @@ type Backend struct {
 	active   map[string]*flight    // by server: the flight that holds its lock
 	answered map[string]netip.Addr // by server: the address that it was last mounted from
 	logins   logins
+	refusals refusals
 }
 
 var _ interface {
@@ -81,7 +82,7 @@ func New(options Options) *Backend {
 		kernel: options.Mounter, settings: options.Settings, credentials: options.Credentials, root: options.ShareRoot,
 		dial: options.Dial, now: options.Now, log: options.Log, durable: options.Durable,
 		flights: map[string]*flight{}, states: map[string]state{}, active: map[string]*flight{}, answered: map[string]netip.Addr{},
-		logins: newLogins(),
+		logins: newLogins(), refusals: refusals{},
 	}
 	if b.dial == nil {
 		b.dial = (&net.Dialer{}).DialContext

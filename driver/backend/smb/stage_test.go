@@ -179,6 +179,7 @@ func TestSentences(t *testing.T) {
 	assert.NilError(t, credential.NewStore(b.kernel, "/var/lib/homelab-storage/credentials").Set(t.Context(), inline.Location.Credentials, bob))
 	_, err = b.backend.Create(t.Context(), inline, false)
 	add("inline user refused at Create", err)
+	b.pass(time.Minute)
 	_, err = b.backend.Stage(t.Context(), inline)
 	add("inline user refused at Mount", err)
 	old := map[string]error{}

@@ -1,0 +1,114 @@
+package smb_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+// refusing has the server refuse every login until the returned function is called.
+func (b *bench) refusing(number syscall.Errno) (end func()) {
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpMountShare {
+			return number
+		}
+		return nil
+	})
+	return func() { b.kernel.OnCall(nil) }
+}
+
+// A wrong login is not made again and again, however many volumes ask how often: servers lock users and addresses out.
+func TestWrongLoginsAreFew(t *testing.T) {
+	b := newBench(t)
+	b.refusing(syscall.EACCES)
+	for range 300 { // five minutes, in which Swarm starts two tasks every second
+		for _, asks := range []backend.Volume{volume("v", ""), volume("w", "films", "ro")} {
+			_, err := b.backend.Stage(t.Context(), asks)
+			assert.ErrorContains(t, err, "the server refused the user")
+		}
+		b.pass(time.Second)
+	}
+	assert.Equal(t, b.mounts(), 4)
+	_, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.ErrorContains(t, err, "wrong")
+	assert.Equal(t, b.mounts(), 5)
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.ErrorContains(t, err, "so that it does not lock the user out; `docker homelab credentials test nas` asks at once")
+}
+
+// A repair is noticed: other credentials at once, the server's own after a pause, and at once after a test.
+func TestLoginIsTriedAfterARepair(t *testing.T) {
+	for name, repair := range map[string]func(t *testing.T, b *bench){
+		"other password": func(t *testing.T, b *bench) {
+			t.Helper()
+			login := credential.Credentials{Username: "bob", Domain: "HOME", Password: mounter.NewSecret("another")}
+			assert.NilError(t, b.store.Set(t.Context(), "nas", login))
+		},
+		"pause": func(_ *testing.T, b *bench) { b.pass(21 * time.Second) },
+		"test": func(t *testing.T, b *bench) {
+			t.Helper()
+			assert.NilError(t, b.backend.Test(t.Context(), volume("v", "").Location))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			end := b.refusing(syscall.EKEYREJECTED)
+			_, err := b.backend.Stage(t.Context(), volume("v", ""))
+			assert.ErrorContains(t, err, "the server refused")
+			end()
+			_, err = b.backend.Stage(t.Context(), volume("v", ""))
+			assert.ErrorContains(t, err, "is asked again after")
+			repair(t, b)
+			_, err = b.backend.Stage(t.Context(), volume("v", ""))
+			assert.NilError(t, err)
+		})
+	}
+}
+
+// What is not about the login is asked again at once, as is a share without login, and another share of the server.
+func TestOtherRefusalsAreNotSpared(t *testing.T) {
+	guest, other := volume("v", "", "sec=none"), volume("v", "")
+	guest.Location.Credentials = ""
+	other.Location.Device = "//nas/music"
+	for _, c := range []struct {
+		number        syscall.Errno
+		first, second backend.Volume
+	}{
+		{syscall.ENOENT, volume("v", ""), volume("v", "")},
+		{syscall.EPERM, volume("v", ""), volume("v", "")},
+		{syscall.EACCES, guest, guest},
+		{syscall.EACCES, volume("v", ""), other},
+	} {
+		b := newBench(t)
+		end := b.refusing(c.number)
+		_, err := b.backend.Stage(t.Context(), c.first)
+		assert.Assert(t, err != nil)
+		end()
+		_, err = b.backend.Stage(t.Context(), c.second)
+		assert.NilError(t, err)
+	}
+}
+
+// A Create that is refused says nothing of a command that would not know its credentials.
+func TestRefusedAgainAtCreate(t *testing.T) {
+	b := newBench(t)
+	b.refusing(syscall.EACCES)
+	inline := volume("v", "")
+	inline.Location.Credentials = credential.ForVolume(inline.ID)
+	login := credential.Credentials{Username: "bob", Password: mounter.NewSecret("wrong")}
+	assert.NilError(t, b.store.Set(t.Context(), inline.Location.Credentials, login))
+	var err error
+	for range 2 {
+		_, err = b.backend.Create(t.Context(), inline, false)
+	}
+	assert.ErrorContains(t, err, "Correct user and password in the volume's options")
+	assert.Assert(t, strings.HasSuffix(err.Error(), "so that it does not lock the user out"), err)
+}

@@ -62,8 +62,8 @@ func (b *Backend) greet(ctx context.Context, s share, address netip.Addr) error 
 	case err == nil && string(answer[4:]) == magicSMB1:
 		return &backend.Failure{Err: errOld, Text: fmt.Sprintf("%s: the server %s speaks only SMB 1, which is insecure: enable SMB 3 on it", s.device, s.server)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &backend.Failure{Err: errOld, Text: fmt.Sprintf("%s: the server %s ends the connection when SMB 2 is spoken to it: it speaks only SMB 1 "+
-			"(enable SMB 3 on it), or it does not allow this node's address", s.device, s.server)}
+		return &backend.Failure{Away: true, Err: errOld, Text: fmt.Sprintf("%s: the server %s ends the connection when SMB 2 is spoken to it: its SMB service is "+
+			"just being started, speaks only SMB 1 (enable SMB 3 on it), or does not allow this node's address", s.device, s.server)}
 	}
 	return nil
 }

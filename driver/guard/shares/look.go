@@ -28,12 +28,15 @@ func (g *Guard) Look(ctx context.Context, record catalog.Record) error {
 	}
 	known, now := g.states.of(record.Name), g.options.Now()
 	var open, found guard.Finding
-	through := known.through(now)
+	through, answered := known.through(now), false
 	brief, cancel := briefer(ctx)
 	defer cancel()
 	err = g.do(ctx, record, func() (err error) {
-		if open, err = guard.Among(brief, directory, paths(known.writes)); err != nil || !through {
+		if open, err = guard.Among(brief, directory, paths(known.writes)); err != nil {
 			return err
+		}
+		if answered = true; !through {
+			return nil
 		}
 		seen, err := guard.Scan(brief, directory, guard.Thorough())
 		found = seen.Found
@@ -44,7 +47,9 @@ func (g *Guard) Look(ctx context.Context, record catalog.Record) error {
 	}
 	g.states.change(record.Name, func(one *state) {
 		one.checked = now
-		one.open, one.by = open, opener(known.writes, open)
+		if answered { // else the time was over first: what was open is taken for open still
+			one.open, one.by = open, opener(known.writes, open)
+		}
 		if !through {
 			return
 		}

@@ -93,6 +93,27 @@ func TestLookIsCutShort(t *testing.T) {
 	})
 }
 
+// Time that is over before the files were read says nothing of them: a database that was open is open still, until it is known.
+func TestLookIsCutShortAtWhatIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.put(t, "app.db", sqlite)
+		b.open("app.db")
+		b.round(t, 0, b.films)
+		problem := b.Problems.Of("films")
+		assert.Assert(t, strings.HasPrefix(problem, "radarr (process 8) has the database app.db (SQLite) open"), problem)
+		b.late = 6 * time.Second
+		limited, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		assert.NilError(t, b.Look(limited, b.films))
+		assert.Equal(t, b.Problems.Of("films"), problem)
+		b.late = 0
+		b.put(t, "app.db", "no database any more")
+		b.round(t, 20*time.Second, b.films)
+		assert.Equal(t, b.Problems.Of("films"), "")
+	})
+}
+
 func TestLookFails(t *testing.T) {
 	b := newBench(t)
 	b.kernel.Fail(mountertest.OpTable, 1, errors.New("no table"))

@@ -64,7 +64,8 @@ func migrate(volume, from, first string, found guard.Finding) string {
 		"and mount %[2]s_db in its place", what, volume, command, first, from)
 }
 
-// copyFile copies one database, with its log and journal, or all of a database that is a folder.
+// copyFile copies one database, with its log and journal, or all of a database that is a folder. A plain name needs no double quotes,
+// which `docker volume inspect` shows with backslashes; any other one is handed to the inner shell as it is.
 func copyFile(found guard.Finding) string {
 	switch found.Kind {
 	case guard.PostgreSQL, guard.InnoDB, guard.WiredTiger, guard.LevelDB:
@@ -78,7 +79,7 @@ func copyFile(found guard.Finding) string {
 	if plain.MatchString(base) {
 		return "sh -c 'cp -a /from/" + base + "* /to/'"
 	}
-	return "cp -a " + quoted("/from/"+base) + " /to/"
+	return `sh -c 'cp -a "$0"* /to/' ` + quoted("/from/"+base)
 }
 
 // plain are paths that a shell takes as they are.

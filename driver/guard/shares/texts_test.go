@@ -1,6 +1,8 @@
 package shares_test
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -15,8 +17,8 @@ func TestTextsHaveTheCommands(t *testing.T) {
 	for _, test := range []struct{ name, content, shown, moved, command string }{
 		{"app.db", sqlite, "app.db", "it", "sh -c 'cp -a /from/app.db* /to/'"},
 		{"app.db-journal", "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", "app.db-journal", "it", "sh -c 'cp -a /from/app.db* /to/'"},
-		{"my app.db", sqlite, `"my app.db"`, "it", "cp -a '/from/my app.db' /to/"},
-		{"Bob's.db", sqlite, `"Bob's.db"`, "it", `cp -a '/from/Bob'\''s.db' /to/`},
+		{"my app.db", sqlite, `"my app.db"`, "it", `sh -c 'cp -a "$0"* /to/' '/from/my app.db'`},
+		{"Bob's.db", sqlite, `"Bob's.db"`, "it", `sh -c 'cp -a "$0"* /to/' '/from/Bob'\''s.db'`},
 		{"PG_VERSION", "16\n", "PG_VERSION", "it", "cp -a /from/. /to/"},
 		{"radarr/app.db", sqlite, "radarr/app.db", "the folder radarr", "cp -a /from/radarr/. /to/"},
 		{"My App/app.db", sqlite, `"My App/app.db"`, `the folder "My App"`, "cp -a '/from/My App/.' /to/"},
@@ -31,6 +33,32 @@ func TestTextsHaveTheCommands(t *testing.T) {
 			assert.Assert(t, strings.Contains(text, " move "+test.moved+" to the cluster filesystem: "), text)
 			assert.Assert(t, strings.Contains(text, "-v films:/from:ro -v films_db:/to busybox "+test.command+"`"), text)
 		})
+	}
+}
+
+// Rows may be in the log alone: a database without it is one that lost them. A shell runs the command, on the files themselves.
+func TestTextsCommandsTakeTheLogAlong(t *testing.T) {
+	for _, name := range []string{"app.db", "my app.db", "Bob's.db", "a[b]*.db", `$(exit 1)\.db`} {
+		b, to := newBench(t), t.TempDir()
+		all := []string{name, name + "-journal", name + "-wal"}
+		for _, one := range all {
+			b.put(t, one, sqlite)
+		}
+		b.put(t, "film.mkv", "\x1aE\xdf\xa3")
+		b.round(t, 0, b.films)
+		_, command, _ := strings.Cut(b.Warnings.Of("films"), " busybox ")
+		command, _, ok := strings.Cut(command, "`, and mount films_db")
+		assert.Assert(t, ok, b.Warnings.Of("films"))
+		command = strings.NewReplacer("/from/", b.kernel.ShareFiles(nas)+"/films/", "/to/", to+"/").Replace(command)
+		said, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput()
+		assert.NilError(t, err, "%s: %s", command, said)
+		var copied []string
+		files, err := os.ReadDir(to)
+		assert.NilError(t, err)
+		for _, file := range files {
+			copied = append(copied, file.Name())
+		}
+		assert.DeepEqual(t, copied, all)
 	}
 }
 

@@ -75,7 +75,7 @@ func TestDrainGoesOnAfterAFailure(t *testing.T) {
 			b := newBench(t)
 			b.pools.Fail(step, errors.New("something is in the way"))
 			_, err := b.drain(t, drain.Request{Stop: true})
-			assert.Error(t, err, "something is in the way\nPool media-apps stays drained on this node. Write the command again when what is in the way "+
+			assert.Error(t, err, "something is in the way\nPool media-apps stays drained on this node. Run the command again when what is in the way "+
 				"is gone, or, to mount it as it is: docker homelab undrain media-apps")
 			assert.Assert(t, b.pools.Refuses(pool, true))
 			assert.Equal(t, len(b.containers.Started), 0)

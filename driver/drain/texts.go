@@ -10,7 +10,7 @@ import (
 
 // stays says what follows from a failure in the middle.
 func stays(pool string, err error) error {
-	return fmt.Errorf("%w\nPool %s stays drained on this node. Write the command again when what is in the way is gone, or, to mount it as it is: docker homelab undrain %s", err, pool, pool)
+	return fmt.Errorf("%w\nPool %s stays drained on this node. Run the command again when what is in the way is gone, or, to mount it as it is: docker homelab undrain %s", err, pool, pool)
 }
 
 // inUse lists the containers that must be stopped first.

@@ -79,8 +79,18 @@ func serve[Q any](s *Server, c call[Q], w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		log = log.WithError(err)
 	}
-	log.Info("call")
+	say := log.Info
+	if failed(c.name, err) {
+		say = log.Warn
+	}
+	say("call")
 	answer(w, c, result, err)
+}
+
+// failed says whether a call's line is to be there with LOG_LEVEL=warn as well. That there is no such volume is an answer: the engine
+// asks every plugin for the name of each new volume (FACTS 1).
+func failed(name string, err error) bool {
+	return err != nil && (name != callGet || !errors.Is(err, driver.ErrNotFound))
 }
 
 // abandon takes back what nobody waits for any more: the engine gave the call up, counts it as failed, and never undoes it.

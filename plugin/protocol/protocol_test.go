@@ -191,6 +191,34 @@ func TestLog(t *testing.T) {
 	assert.Equal(t, strings.Count(line, "\n"), 1)
 }
 
+// What failed is there with LOG_LEVEL=warn as well, still in one line. A name that the engine asks every plugin for is no failure.
+func TestLogOfAFailedCall(t *testing.T) {
+	for _, test := range []struct {
+		call, body string
+		err        error
+		want       []string
+	}{
+		{callMount, `{"Name":"v","ID":"42"}`, errors.New("the NAS is away"), []string{"level=warning", "msg=call", "call=VolumeDriver.Mount", `error="the NAS is away"`, "volume=v", "id=42"}},
+		{callMount, `{"Name":"v","ID":"42"}`, driver.ErrNotFound, []string{"level=warning", "call=VolumeDriver.Mount"}},
+		{callCreate, "not JSON", nil, []string{"level=warning", "call=VolumeDriver.Create", "is not what the protocol says"}},
+		{callGet, `{"Name":"v"}`, errors.New("no memory"), []string{"level=warning", "call=VolumeDriver.Get", `error="no memory"`}},
+		{callGet, `{"Name":"v"}`, driver.ErrNotFound, []string{"level=info", "call=VolumeDriver.Get", "error="}},
+	} {
+		t.Run(test.call, func(t *testing.T) {
+			service := healthy()
+			service.mount = func(context.Context, string, string, driver.Engine) (string, error) { return "", test.err }
+			service.get = func(string) (driver.Info, error) { return driver.Info{}, test.err }
+			p := start(t, service)
+			_, _ = p.post(test.call, test.body) // some errors close the connection
+			line := p.log.String()
+			for _, want := range test.want {
+				assert.Assert(t, strings.Contains(line, want), "%s is not in %s", want, line)
+			}
+			assert.Equal(t, strings.Count(line, "\n"), 1)
+		})
+	}
+}
+
 // The engine is who made the connection, whatever it says of itself.
 func TestCallerIsTheConnection(t *testing.T) {
 	service := healthy()

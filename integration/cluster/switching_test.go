@@ -45,7 +45,7 @@ func (s *site) testSwitching(t *testing.T) {
 	s.ok(t, "docker swarm leave --force")
 }
 
-// deployLocal runs the stack as the seed has it: the pool mounted by the host, everything by driver local.
+// deployLocal runs the stack as it is before the switch: the pool mounted by the host, everything by driver local.
 func (s *site) deployLocal(t *testing.T) []*app {
 	t.Helper()
 	s.ok(t, `echo '{"live-restore": false}' >/etc/docker/daemon.json && systemctl reload docker.service`) // Swarm and live-restore exclude each other

@@ -182,7 +182,9 @@ func (d *Driver) backendOf(record catalog.Record) (backend.Backend, error) {
 }
 
 func volumeOf(record catalog.Record) backend.Volume {
-	return backend.Volume{ID: record.ID, Name: record.Name, Class: record.Class, Location: record.Location}
+	return backend.Volume{
+		ID: record.ID, Name: record.Name, Class: record.Class, Access: record.Options["access"], SQLite: record.SQLite, Location: record.Location,
+	}
 }
 
 // explain adds the volume's name and, when there is one, the trouble with the configuration to a failed call's text: the

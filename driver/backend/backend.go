@@ -51,10 +51,12 @@ type Location struct {
 
 // Volume is what a backend is told of one volume.
 type Volume struct {
-	ID       string // immutable, random, 32 hexadecimal digits
-	Name     string
-	Class    string // for the trash, so that a restored volume is of the same class
-	Location Location
+	ID   string // immutable, random, 32 hexadecimal digits
+	Name string
+	// Class, and what access= and sqlite= said, are for the trash, so that a restored volume is as this one was.
+	Class, Access string
+	SQLite        bool
+	Location      Location
 }
 
 // Request is a volume that shall be created, as far as options and class say it. Empty fields are for the backend to fill

@@ -11,7 +11,7 @@ import (
 )
 
 // The decision matrix, row by row.
-func TestTheMatrixOfTheSeed(t *testing.T) {
+func TestTheMatrix(t *testing.T) {
 	cases := map[string]string{
 		"db": backend.OCFS2, "config": backend.OCFS2, "data": backend.OCFS2, "backup": backend.OCFS2, "library": backend.OCFS2,
 		"media": backend.CIFS, "downloads": backend.CIFS, "temp": backend.Local, "cache": backend.Local,

@@ -15,7 +15,9 @@ import (
 
 func TestTrash(t *testing.T) {
 	b := mountedBench(t)
-	v := create(t, b, volume("radarr", "apps/radarr"))
+	was := volume("radarr", "apps/radarr")
+	was.Class, was.Access, was.SQLite, was.Location.ReadOnly = "config", "exclusive", true, true
+	v := create(t, b, was)
 	assert.NilError(t, os.WriteFile(b.path("apps/radarr/db"), []byte("rows"), 0o600))
 	for range 2 {
 		assert.NilError(t, b.backend.Remove(t.Context(), v))
@@ -24,7 +26,10 @@ func TestTrash(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	trash, err := b.backend.TrashList(t.Context(), "media-apps")
 	assert.NilError(t, err)
-	assert.DeepEqual(t, trash, []backend.TrashEntry{{ID: "20260301T120000Z-radarr", Pool: "media-apps", Volume: "radarr", Subdir: "apps/radarr", Removed: b.now}})
+	assert.DeepEqual(t, trash, []backend.TrashEntry{{
+		ID: "20260301T120000Z-radarr", Pool: "media-apps", Volume: "radarr", Subdir: "apps/radarr", Removed: b.now,
+		Class: "config", Access: "exclusive", SQLite: true, Location: v.Location,
+	}})
 
 	again := volume("radarr", "apps/radarr")
 	again.ID = id2

@@ -33,6 +33,8 @@ type entry struct {
 	VolumeID string           `json:"volume_id"`
 	Subdir   string           `json:"subdir"`
 	Class    string           `json:"class,omitempty"`
+	Access   string           `json:"access,omitempty"`
+	SQLite   bool             `json:"sqlite,omitempty"`
 	Removed  time.Time        `json:"removed"`
 	Location backend.Location `json:"location"`
 	data     bool             // the data is there; else a crash came between
@@ -52,7 +54,7 @@ func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEn
 		entries, err := entries(root, pool.private())
 		for _, e := range entries {
 			if e.data {
-				found = append(found, backend.TrashEntry{ID: e.ID, Pool: pool.Name, Volume: e.Volume, Subdir: e.Subdir, Class: e.Class, Removed: e.Removed})
+				found = append(found, e.public(pool.Name))
 			}
 		}
 		return err
@@ -61,6 +63,13 @@ func (b *Backend) TrashList(ctx context.Context, name string) ([]backend.TrashEn
 		return nil, b.slow(pool.Pool, err)
 	}
 	return found, nil
+}
+
+func (e entry) public(pool string) backend.TrashEntry {
+	return backend.TrashEntry{
+		ID: e.ID, Pool: pool, Volume: e.Volume, Subdir: e.Subdir, Class: e.Class,
+		Access: e.Access, SQLite: e.SQLite, Location: e.Location, Removed: e.Removed,
+	}
 }
 
 // trashPool proves a pool for its trash. One that was never used has none: the error is then backend.ErrUnused.
@@ -112,7 +121,8 @@ func (b *Backend) newEntry(volume backend.Volume) entry {
 	removed := b.now().UTC()
 	return entry{
 		Version: 1, ID: removed.Format(stamp) + "-" + volume.Name, Volume: volume.Name, VolumeID: volume.ID,
-		Subdir: volume.Location.Subdir, Class: volume.Class, Removed: removed, Location: volume.Location,
+		Subdir: volume.Location.Subdir, Class: volume.Class, Access: volume.Access, SQLite: volume.SQLite,
+		Removed: removed, Location: volume.Location,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/option"
+	"github.com/homelab-storage/homelab-storage/driver/plan"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -95,38 +96,38 @@ func (d *Driver) settle(ctx context.Context, name string, options map[string]str
 
 func (d *Driver) draft(ctx context.Context, name string, options map[string]string, set option.Set, old *catalog.Record) (draft, error) {
 	now := d.options.Settings.Current()
-	chosen, err := choose(name, set, now)
+	chosen, err := plan.Choose(name, set, now)
 	if err != nil {
 		return draft{}, err
 	}
-	storage, ok := d.backends[chosen.class.Kind]
+	storage, ok := d.backends[chosen.Class.Kind]
 	if !ok {
-		return draft{}, fmt.Errorf("storage %s is not built into this plugin", chosen.class.Kind)
+		return draft{}, fmt.Errorf("storage %s is not built into this plugin", chosen.Class.Kind)
 	}
-	plan, err := storage.Plan(ctx, chosen.request)
+	planned, err := storage.Plan(ctx, chosen.Request)
 	if err != nil {
 		return draft{}, err
 	}
-	if err := d.allowed(ctx, plan.Location); err != nil {
+	if err := d.allowed(ctx, planned.Location); err != nil {
 		return draft{}, err
 	}
 	if entry, ok := strings.CutPrefix(set.From, "trash/"); ok && (old == nil || old.Options["from"] != set.From) {
-		if err := d.trashed(ctx, plan.Location.Pool, entry); err != nil {
+		if err := d.trashed(ctx, planned.Location.Pool, entry); err != nil {
 			return draft{}, err
 		}
 	}
 	made := draft{
-		plan: plan, shelf: d.records.shelf(plan.Location.Standalone, now),
+		plan: planned, shelf: d.records.shelf(planned.Location.Standalone, now),
 		record: catalog.Record{
-			Version: catalog.Version, ID: catalog.NewID(), Name: name, State: catalog.Creating, Class: chosen.class.Name,
-			Location: plan.Location, Options: option.Public(options), Access: string(chosen.access),
-			Warnings: plan.Warnings, SQLite: set.SQLite != nil && *set.SQLite, Guard: set.Guard, CreatedAt: d.now().UTC(), CreatedBy: now.Node,
+			Version: catalog.Version, ID: catalog.NewID(), Name: name, State: catalog.Creating, Class: chosen.Class.Name,
+			Location: planned.Location, Options: option.Public(options), Access: string(chosen.Access),
+			Warnings: planned.Warnings, SQLite: set.SQLite != nil && *set.SQLite, Guard: set.Guard, CreatedAt: d.now().UTC(), CreatedBy: now.Node,
 		},
 	}
 	if old != nil {
 		made.record.ID, made.record.Generation, made.again = old.ID, old.Generation, true
 	}
-	if plan.Username != "" {
+	if planned.Username != "" {
 		made.record.Location.Credentials = credential.ForVolume(made.record.ID)
 	}
 	return made, nil

@@ -14,7 +14,7 @@
 //
 // # Where a call is
 //
-// create.go, remove.go, mount.go, unmount.go and read.go hold the volume protocol; plan.go applies the decision matrix;
+// create.go, remove.go, mount.go, unmount.go and read.go hold the volume protocol; package plan applies the decision matrix;
 // run.go, rounds.go, restore.go, dispose.go, heal.go and attach.go are the background; watch.go and guarding.go look after what is in
 // use; release.go gives holds back; vacate.go takes volumes off their pool, for drain.go and leave.go; admin.go and trash.go serve the
 // operator.

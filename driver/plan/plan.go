@@ -1,4 +1,4 @@
-package driver
+package plan
 
 import (
 	"fmt"
@@ -13,23 +13,26 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
-// choice is what options and decision matrix say of a new volume, before its backend has checked where it goes.
-type choice struct {
-	class   class.Class
-	access  class.Access
-	request backend.Request
+// Choice is what options and decision matrix say of a new volume, before its backend has checked where it goes.
+type Choice struct {
+	Class class.Class
+	// Access is the class's, unless the options say otherwise.
+	Access class.Access
+	// Request is for the backend of the class's kind.
+	Request backend.Request
 }
 
-// choose applies the decision matrix (DESIGN D5): it is pure, and reports all problems together.
-func choose(name string, set option.Set, now *settings.Settings) (choice, error) {
+// Choose applies the decision matrix to the options of a volume. It reports all problems together (go-multierror); each text ends
+// with what to write instead.
+func Choose(name string, set option.Set, now *settings.Settings) (Choice, error) {
 	row, err := chooseClass(set, now)
 	if err != nil {
-		return choice{}, err
+		return Choice{}, err
 	}
 	var problems *multierror.Error
 	problems = several.Append(problems, matrix(name, set, row)...)
 	problems = several.Append(problems, misplaced(set, row)...)
-	return choice{class: row, access: chooseAccess(set, row), request: request(name, set, row, now.Defaults)}, problems.ErrorOrNil()
+	return Choice{Class: row, Access: chooseAccess(set, row), Request: request(name, set, row, now.Defaults)}, problems.ErrorOrNil()
 }
 
 // chooseClass finds the class that was named, or the default of the storage that was.

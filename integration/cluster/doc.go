@@ -21,7 +21,7 @@
 // What takes longer has the tags lab,long (make test-cluster):
 //
 //   - TestLong, three machines: what two writers lose, every kind of hand-over, a drain beside a writer, a hold that is broken, and
-//     a catalog pool that was rolled back or formatted anew.
+//     a catalog pool that was rolled back, formatted anew, or is not the one of the other nodes.
 //   - TestDefaultHeartbeat is the failover of TestNodes with the heartbeat as o2cb has it.
 //   - TestSystemdNodes, three machines as users have them: how long a planned reboot keeps the others waiting, and a power cut after
 //     which the NAS comes up minutes later than the machines.

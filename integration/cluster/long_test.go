@@ -17,7 +17,9 @@ func TestLong(t *testing.T) {
 	t.Run("drain beside others", n.testDrain)
 	t.Run("holder break", n.testBreak)
 	t.Run("rolled back", n.testRolledBack)
+	t.Run("disagreement", n.testDisagreement)
 	t.Run("formatted with its UUID", n.testFormattedSame)
+	t.Run("formatted with another UUID", n.testFormattedAnew)
 }
 
 // testDrain checks the pool on one node while another one writes to it, and has a repair refused meanwhile.

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -117,4 +118,60 @@ func (n *nodes) made(t *testing.T, s *site) {
 	t.Helper()
 	said, _ := s.refused(t, created("another", "db"))
 	has(t, said, frozen...)
+}
+
+// testFormattedAnew makes the file system anew, with the same label and another UUID, and has the nodes find it by its label.
+func (n *nodes) testFormattedAnew(t *testing.T) {
+	heal(t, n.sites...)
+	one := n.sites[0]
+	n.remember(t, "kept")
+	n.offline(t)
+	assert.NilError(t, one.node.FormatPool(t.Context(), "media-apps"))
+	one.uuids["media-apps"] = one.ok(t, "blkid -p -o value -s UUID "+one.node.Device("media-apps"))
+	said, _ := one.refused(t, "docker homelab undrain media-apps")
+	has(t, said, "no disk UUID=", "the UUID or label")
+	each(t, n.sites, func(s *site) error {
+		_, err := s.node.Output(t.Context(), "docker plugin disable --force homelab-storage && docker plugin set homelab-storage POOL_DEVICE=LABEL=media-apps && docker plugin enable homelab-storage")
+		return err
+	})
+	n.online(t)
+	n.made(t, one)
+	n.detected(t, "catalog.json is missing", "kept")
+	for _, s := range n.sites {
+		has(t, s.ok(t, "docker homelab catalog adopt"), "Only this node knew: kept.", "Their data was not touched.")
+	}
+	n.usable(t)
+	one.ok(t, "! docker volume ls --quiet | grep --line-regexp kept")
+	n.remember(t, "kept")
+	one.eventually(t, removed("kept"))
+}
+
+// testDisagreement has one node keep the records on another pool than the others do.
+func (n *nodes) testDisagreement(t *testing.T) {
+	heal(t, n.sites...)
+	one, odd := n.sites[0], n.sites[2]
+	n.remember(t, "kept")
+	pool := func(catalog string) string {
+		nas := one.lab.NAS()
+		return fmt.Sprintf("pools:\n  - name: app-data\n    device: LABEL=app-data\n    path: %s\n    iscsi: {portal: '%s', target: '%s'}\n%s",
+			appDataPath, nas.Portal(), nas.Target("app-data"), catalog)
+	}
+	put := func(s *site, content string) {
+		assert.NilError(t, s.node.Put(t.Context(), strings.NewReader(content), "/etc/homelab-storage/config.yaml", 0o644))
+		s.eventually(t, "docker homelab status | grep --quiet app-data && mountpoint --quiet "+appDataPath)
+	}
+	for _, s := range n.sites[:2] {
+		put(s, pool(""))
+	}
+	put(odd, pool("    catalog: true\n"))
+	said, _ := odd.refused(t, created("another", "db"))
+	has(t, said, append(frozen, "is another one")...)
+	has(t, odd.eventually(t, "docker homelab status | grep 'is not used'"), frozen...)
+	odd.ok(t, "docker volume ls --quiet | grep --line-regexp kept")
+	assert.Equal(t, odd.ok(t, run("kept")+" cat /config/file"), "kept")
+	one.eventually(t, created("beside", "db"))
+	put(odd, pool(""))
+	step(t, "the right pool is taken again", func() { n.usable(t, "kept", "beside") })
+	one.eventually(t, removed("kept"))
+	one.eventually(t, removed("beside"))
 }

@@ -57,6 +57,23 @@ func both(nodes []*bench, do func(*driver.Driver) error) func(yield func(error) 
 	}
 }
 
+// A removal that was interrupted on one node, and was completed by another one's Create, is not what this node is asked for when it is
+// asked again: that is the volume that has the name now.
+func TestRemoveOfAVolumeMadeAnewElsewhere(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "films", map[string]string{"class": "db"})
+	second := b.other(t)
+	second.create(t, "attached", nil)
+	b.pool.failRemove.Store(true)
+	assert.ErrorContains(t, second.driver.Remove(t.Context(), "films"), "the removal has begun and goes on by itself")
+	b.pool.failRemove.Store(false)
+	b.create(t, "films", map[string]string{"class": "db"})
+	assert.NilError(t, second.driver.Remove(t.Context(), "films"))
+	_, err := os.Stat(filepath.Join(b.pool.proven().Private, backend.CatalogFolder, "volumes", "films.json"))
+	assert.ErrorIs(t, err, os.ErrNotExist, "it answered that the volume is removed")
+	assert.DeepEqual(t, b.pool.trash, []string{"films", "films"})
+}
+
 // A removed volume is not mounted by a node that has not heard of it yet.
 func TestMountAfterAnotherNodesRemoval(t *testing.T) {
 	b := newBench(t)

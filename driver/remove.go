@@ -39,6 +39,11 @@ func (d *Driver) remove(ctx context.Context, record catalog.Record, shelf *catal
 	if err != nil {
 		return err
 	}
+	if record.State == catalog.Removing {
+		if same, err := d.current(ctx, record, shelf); err == nil && !same { // another node ended it, and may have made the volume anew
+			return fmt.Errorf("%w: volume %s", catalog.ErrChanged, record.Name)
+		}
+	}
 	if err := d.unused(ctx, record); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package driver
 
-import "context"
+import (
+	"context"
+
+	"github.com/homelab-storage/homelab-storage/driver/catalog"
+)
 
 // Sweep is one whole sweep, waited for.
 func (d *Driver) Sweep(ctx context.Context) {
@@ -12,6 +16,14 @@ func (d *Driver) Sweep(ctx context.Context) {
 func (d *Driver) Retain(ctx context.Context) {
 	d.retain(ctx)
 	d.rest()
+}
+
+// Intend is the first half of a Remove that looked for holds just before somebody mounted the volume.
+func (d *Driver) Intend(ctx context.Context, name string) error {
+	record, shelf, _ := d.records.get(name)
+	record.State = catalog.Removing
+	_, err := shelf.Put(ctx, record)
+	return err
 }
 
 func (d *Driver) rest() {

@@ -74,6 +74,25 @@ func TestRemoveOfAVolumeMadeAnewElsewhere(t *testing.T) {
 	assert.DeepEqual(t, b.pool.trash, []string{"films", "films"})
 }
 
+// A removal that another node has begun is not completed while a third one, which mounted the volume just before, has it.
+func TestCompleteARemovalOfAMountedVolume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "films", map[string]string{"class": "db"})
+		second := b.other(t)
+		second.create(t, "attached", nil)
+		b.mount(t, "films", "id")
+		assert.NilError(t, second.driver.Intend(t.Context(), "films"))
+		assert.ErrorContains(t, second.driver.Create(t.Context(), "films", map[string]string{"class": "db"}), "it is in use on node ")
+		second.driver.Sweep(t.Context())
+		assert.Equal(t, len(b.pool.trash), 0)
+		assert.NilError(t, b.driver.Unmount(t.Context(), "films", "id"))
+		b.holders(t, 0)
+		second.create(t, "films", map[string]string{"class": "db"})
+		assert.DeepEqual(t, b.pool.trash, []string{"films"})
+	})
+}
+
 // A removed volume is not mounted by a node that has not heard of it yet.
 func TestMountAfterAnotherNodesRemoval(t *testing.T) {
 	b := newBench(t)

@@ -79,10 +79,14 @@ func (d *Driver) carryOut(ctx context.Context, record catalog.Record, shelf *cat
 	return nil
 }
 
-// completeRemove ends a removal that was interrupted.
+// completeRemove ends a removal that was interrupted, perhaps one that another node is just carrying out: a node that mounted the volume
+// before it saw the intent keeps it. The intent stays; to take it back is up to whoever had it.
 func (d *Driver) completeRemove(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) error {
 	pool, err := d.attachFor(ctx, shelf)
 	if err != nil {
+		return err
+	}
+	if err := d.unused(ctx, record); err != nil {
 		return err
 	}
 	return d.finishRemove(ctx, record, shelf, pool)

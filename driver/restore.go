@@ -204,12 +204,12 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 	if !ok || record.State == catalog.Ready {
 		return nil
 	}
+	if record.State == catalog.Removing {
+		return d.completeRemove(ctx, record, shelf)
+	}
 	pool, err := d.attachFor(ctx, shelf)
 	if err != nil {
 		return err
-	}
-	if record.State == catalog.Removing {
-		return d.finishRemove(ctx, record, shelf, pool)
 	}
 	storage, err := d.backendOf(record)
 	if err != nil {

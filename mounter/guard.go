@@ -9,9 +9,12 @@ import (
 // maxStuck bounds the threads that wait for a kernel that does not answer. Go ends the process at 10,000 threads.
 const maxStuck = 256
 
+// grace is for how long a call is not taken for stuck whose caller gave up: he may have had hardly any time left.
+const grace = time.Second
+
 // Guard runs calls that may hang, each in a goroutine of its own, and lets their callers go when their context ends. Calls
-// with one key run one after the other; while a call with a key is stuck, later ones with that key fail at once. The zero
-// Guard is ready for use.
+// with one key run one after the other; while a call with a key is stuck, later ones with that key fail, at once when it has run for
+// a second. The zero Guard is ready for use.
 type Guard struct {
 	mu    sync.Mutex // guards what follows; never held while waiting
 	calls map[string]*guarded
@@ -67,11 +70,26 @@ func (g *Guard) enter(ctx context.Context, key string) (*guarded, error) {
 		select {
 		case <-earlier.done:
 		case <-earlier.abandoned:
-			return nil, &Error{Op: key, Since: earlier.since, Err: ErrBusy}
+			if !earlier.returns(ctx) {
+				return nil, &Error{Op: key, Since: earlier.since, Err: ErrBusy}
+			}
 		case <-ctx.Done():
 			return nil, &Error{Op: key, Since: earlier.since, Err: ErrBusy}
 		}
 	}
+}
+
+// returns waits for an abandoned call until it counts as stuck, and says whether it has returned.
+func (g *guarded) returns(ctx context.Context) bool {
+	timer := time.NewTimer(grace - time.Since(g.since))
+	defer timer.Stop()
+	select {
+	case <-g.done:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return closed(g.done)
 }
 
 // take registers a call, or gives the one that is in the way.

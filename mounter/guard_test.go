@@ -103,6 +103,29 @@ func TestGuardWaitersLeaveWhenTheFirstIsStuck(t *testing.T) {
 	})
 }
 
+// A healthy call whose caller had hardly any time left is not stuck: who comes next waits for it, for a second since it began.
+func TestGuardWaitsForTheCallOfAnImpatientCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for took, want := range map[time.Duration]error{900 * time.Millisecond: nil, 1100 * time.Millisecond: ErrBusy} {
+			var guard Guard
+			short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			err := guard.Do(short, "a", func() error { <-time.After(took); return nil }, nil)
+			assert.ErrorIs(t, err, ErrStuck)
+			cancel()
+			start := time.Now()
+			assert.ErrorIs(t, guard.Do(t.Context(), "a", func() error { return nil }, nil), want)
+			assert.Equal(t, time.Since(start), min(took, time.Second)-time.Millisecond)
+			hurried, stop := context.WithTimeout(t.Context(), time.Millisecond)
+			_ = guard.Do(hurried, "b", func() error { <-time.After(took); return nil }, nil)
+			stop()
+			hurried, stop = context.WithTimeout(t.Context(), time.Millisecond)
+			assert.ErrorIs(t, guard.Do(hurried, "b", func() error { return nil }, nil), ErrBusy)
+			stop()
+			<-time.After(time.Minute)
+		}
+	})
+}
+
 func TestGuardBoundsStuckCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var guard Guard

@@ -156,7 +156,7 @@ func newLog(process config.Process, output, complaints io.Writer) *logrus.Entry 
 	if process.LogFormat == "json" {
 		logger.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
 	} else {
-		logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true})
+		logger.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, DisableColors: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
 	}
 	return logrus.NewEntry(logger)
 }

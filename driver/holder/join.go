@@ -38,15 +38,18 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 	defer limit.Stop()
 	poll := time.NewTicker(k.options.Poll)
 	defer poll.Stop()
+	var held *HeldError
 	for {
 		result, err := k.TryJoin(ctx, directory, mode, volume)
-		var held *HeldError
 		switch waited := k.options.Now().Sub(began); {
 		case err == nil:
 			result.Waited = waited
 			return result, nil
 		case errors.As(err, &held):
 			held.Wait = waited
+		case held != nil && ctx.Err() != nil: // the end cut the last look off: what the one before it saw is the reason
+			held.Wait = waited
+			return JoinResult{}, held
 		case !errors.Is(err, mounter.ErrBusy):
 			return JoinResult{}, err
 		}

@@ -97,13 +97,34 @@ func TestTheContextEndsTheWait(t *testing.T) {
 		defer cancel()
 		_, err := b.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
 		var held *holder.HeldError
-		assert.Assert(t, errors.As(err, &held) || errors.Is(err, mounter.ErrStuck), "%v", err)
+		assert.Assert(t, errors.As(err, &held), "%v", err)
 		poll.WaitOn(t, func(poll.LogT) poll.Result { // what was given up goes on for a moment, and writes
 			if _, err := b.Show(t.Context(), l.directory("radarr")); err != nil {
 				return poll.Continue("%v", err)
 			}
 			return poll.Success()
 		})
+	})
+}
+
+// TestTheLastLookIsCutOff: the reason is what the look before it saw, not that time was up.
+func TestTheLastLookIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		a := l.node(1, "boot-a")
+		b := l.node(2, "boot-b", func(o *holder.Options) { o.Wait = func() time.Duration { return time.Hour } })
+		l.join(a, "radarr", holder.Exclusive, vol1)
+		b.kernel.gate = make(chan struct{}, 1)
+		b.kernel.gate <- struct{}{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := b.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
+		var held *holder.HeldError
+		assert.Assert(t, errors.As(err, &held), "%v", err)
+		assert.Equal(t, held.Holder.Name, "node-1")
+		assert.DeepEqual(t, b.Pending(), map[string][]string{l.pool.UUID: {vol1}})
+		close(b.kernel.gate)
+		synctest.Wait()
 	})
 }
 

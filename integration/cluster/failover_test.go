@@ -85,12 +85,12 @@ func pause(t *testing.T, length time.Duration) {
 	}
 }
 
-// stall is the longest time without an answer, of those that had ended at a moment.
-func (p *prober) stall(before time.Time) (from, until time.Time) {
+// stall is the longest time without an answer.
+func (p *prober) stall() (from, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at := 1; at < len(p.told); at++ {
-		if p.told[at].Before(before) && p.told[at].Sub(p.told[at-1]) > until.Sub(from) {
+		if p.told[at].Sub(p.told[at-1]) > until.Sub(from) {
 			from, until = p.told[at-1], p.told[at]
 		}
 	}
@@ -102,13 +102,13 @@ var mountLine = regexp.MustCompile(`time=\\"([^"\\]+)\\" level=info msg=call cal
 // clock is a machine's own.
 func (s *site) clock(t *testing.T) time.Time {
 	t.Helper()
-	seconds, err := strconv.ParseInt(s.ok(t, "date +%s"), 10, 64)
+	nanoseconds, err := strconv.ParseInt(s.ok(t, "date +%s%N"), 10, 64)
 	assert.NilError(t, err)
-	return time.Unix(seconds, 0)
+	return time.Unix(0, nanoseconds)
 }
 
 // firstMount finds the first Mount of the service's volume that ended well on a machine since a moment of its clock: when it was
-// asked and answered. The log has whole seconds.
+// asked and answered.
 func (s *site) firstMount(t *testing.T, since time.Time) (asked, answered time.Time) {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(s.folder(), "logs", s.node.Name()+".dockerd.log"))
@@ -126,16 +126,37 @@ func (s *site) firstMount(t *testing.T, since time.Time) (asked, answered time.T
 	return asked, answered
 }
 
-// judge says what part of a failover, which began at a moment of the heir's clock, was the cluster's, Swarm's and the plugin's.
-func (p *prober) judge(t *testing.T, s *site, since time.Time) {
+// recovered is when the kernel of a machine, by its clock, had last ended the recovery of a dead one's locks or journal, whichever it had.
+func (s *site) recovered(t *testing.T) time.Time {
+	t.Helper()
+	last := s.ok(t, "dmesg --time-format iso | grep -E 'End recovery on domain|End replay journal' | tail --lines 1 | cut --delimiter ' ' --fields 1")
+	if last == "" {
+		return time.Time{}
+	}
+	at, err := time.Parse("2006-01-02T15:04:05,000000-07:00", last)
+	assert.NilError(t, err)
+	return at
+}
+
+// judge says what part of a failover, which began at a moment of the heir's clock, was the cluster's, Swarm's and the plugin's. The
+// pool answers again when a survivor has recovered what the dead one had, and, when the dead one had the lock that the prober asked for,
+// the prober is told.
+func (p *prober) judge(t *testing.T, s, peer *site, since time.Time) {
 	t.Helper()
 	asked, answered := s.firstMount(t, since)
-	from, until := p.stall(answered)
-	share := answered.Sub(asked)
-	if until.After(asked) {
-		share = answered.Sub(until)
+	back := s.recovered(t)
+	if at := peer.recovered(t).Add(s.clock(t).Sub(peer.clock(t))); at.After(back) {
+		back = at
 	}
-	t.Logf("the locks were away for %.1f s; the plugin had the Mount for %.1f s, %.1f s of them when they were back",
-		until.Sub(from).Seconds(), answered.Sub(asked).Seconds(), share.Seconds())
+	assert.Assert(t, back.After(since), "no survivor's kernel has recovered anything")
+	if from, until := p.stall(); until.Sub(from) > ownShare && until.After(back) {
+		back = until
+	}
+	share := answered.Sub(asked)
+	if back.After(asked) {
+		share = max(0, answered.Sub(back))
+	}
+	t.Logf("the pool answered again %.1f s after the power cut; the plugin had the Mount for %.1f s, %.1f s of them since then",
+		back.Sub(since).Seconds(), answered.Sub(asked).Seconds(), share.Seconds())
 	assert.Assert(t, share < ownShare, "the plugin's own share of the failover is %s", share)
 }

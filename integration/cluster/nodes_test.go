@@ -135,7 +135,7 @@ func (n *nodes) failover(t *testing.T, rows *ledger) {
 	assert.NilError(t, dead.node.Kill(t.Context()))
 	first := rows.grows(t, heir.node.Name(), 1)
 	t.Logf("%-44s %6.1f s", "from the power cut to the next row", first.Sub(began).Seconds())
-	locks.judge(t, heir, since)
+	locks.judge(t, heir, n.sites[0], since)
 	n.end(t, rows, []*site{n.sites[0], heir})
 }
 

@@ -46,11 +46,18 @@ func (d *Driver) keepSecret(ctx context.Context, pool *backend.Pool, name string
 	return d.options.Secrets.SetAll(ctx, credentialsFolder(*pool), name, secret)
 }
 
+// dropSecret is for what keepSecret stored; what is gone already is success.
 func (d *Driver) dropSecret(ctx context.Context, pool *backend.Pool, name string) error {
-	if pool == nil {
-		return d.options.Secrets.Remove(ctx, name)
+	remove := d.options.Secrets.Remove
+	if pool != nil {
+		remove = func(ctx context.Context, name string) error {
+			return d.options.Secrets.RemoveAll(ctx, credentialsFolder(*pool), name)
+		}
 	}
-	return d.options.Secrets.RemoveAll(ctx, credentialsFolder(*pool), name)
+	if err := remove(ctx, name); !errors.Is(err, credential.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {

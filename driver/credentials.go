@@ -25,7 +25,7 @@ type CredentialsUse struct {
 
 // LoginTest is one try to log in to a share.
 type LoginTest struct {
-	Share   string        `json:"share"` // //server/share
+	Share   string        `json:"share"` // //server/share, or the name of one whose configuration cannot be used
 	Problem string        `json:"problem,omitempty"`
 	Took    time.Duration `json:"took"` // nanoseconds
 }
@@ -93,24 +93,24 @@ func (d *Driver) CredentialsTest(ctx context.Context, name, share string) ([]Log
 	if !ok {
 		return nil, errors.New("this plugin has no SMB storage")
 	}
-	locations, err := d.testable(ctx, name, share)
+	locations, tests, err := d.testable(ctx, name, share)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(locations) == 0:
+	case len(locations)+len(tests) == 0:
 		return nil, fmt.Errorf("no volume and no configured share uses the credentials %q; name a share: `docker homelab credentials test %s //server/share`", name, name)
 	}
-	tests, slots := make([]LoginTest, len(locations)), make(chan struct{}, maxTests)
+	tried, slots := make([]LoginTest, len(locations)), make(chan struct{}, maxTests)
 	var group sync.WaitGroup
 	for i, location := range locations {
 		group.Go(func() {
 			slots <- struct{}{}
-			tests[i] = try(ctx, tester, location)
+			tried[i] = try(ctx, tester, location)
 			<-slots
 		})
 	}
 	group.Wait()
-	return tests, nil
+	return slices.Concat(tried, tests), nil
 }
 
 func try(ctx context.Context, tester backend.Tester, location backend.Location) LoginTest {
@@ -123,8 +123,22 @@ func try(ctx context.Context, tester backend.Tester, location backend.Location) 
 	return test
 }
 
-// testable are the shares that are tried, each once.
-func (d *Driver) testable(ctx context.Context, name, share string) ([]backend.Location, error) {
+// testable are the shares that are tried, each once, and what is wrong with those of the configuration that cannot be.
+func (d *Driver) testable(ctx context.Context, name, share string) ([]backend.Location, []LoginTest, error) {
+	plan := func(share string) (backend.Location, error) {
+		planned, err := d.backends[backend.CIFS].Plan(ctx, backend.Request{
+			Share: share, Explicit: map[string]bool{"credentials": true}, Location: backend.Location{Kind: backend.CIFS, Credentials: name},
+		})
+		return planned.Location, err
+	}
+	if share != "" {
+		location, err := plan(share)
+		return []backend.Location{location}, nil, err
+	}
+	use, err := d.CredentialsUse(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	var locations []backend.Location
 	add := func(location backend.Location) {
 		location.Subdir = ""
@@ -135,27 +149,19 @@ func (d *Driver) testable(ctx context.Context, name, share string) ([]backend.Lo
 			locations = append(locations, location)
 		}
 	}
-	named := []string{share}
-	if share == "" {
-		use, err := d.CredentialsUse(ctx, name)
-		if err != nil {
-			return nil, err
+	for _, volume := range use.Volumes {
+		if record, _, ok := d.records.get(volume); ok {
+			add(record.Location)
 		}
-		for _, volume := range use.Volumes {
-			if record, _, ok := d.records.get(volume); ok {
-				add(record.Location)
-			}
-		}
-		named = use.Shares
 	}
-	for _, one := range named {
-		plan, err := d.backends[backend.CIFS].Plan(ctx, backend.Request{
-			Share: one, Explicit: map[string]bool{"credentials": true}, Location: backend.Location{Kind: backend.CIFS, Credentials: name},
-		})
+	var unusable []LoginTest
+	for _, configured := range use.Shares {
+		location, err := plan(configured)
 		if err != nil {
-			return nil, err
+			unusable = append(unusable, LoginTest{Share: configured, Problem: err.Error()})
+			continue
 		}
-		add(plan.Location)
+		add(location)
 	}
-	return locations, nil
+	return locations, unusable, nil
 }

@@ -15,6 +15,7 @@ import (
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
 
+	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
@@ -104,4 +105,9 @@ func TestCredentialsAreTried(t *testing.T) {
 	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "")
 	assert.NilError(t, err)
 	assert.Equal(t, len(tests), 20, "none is left out")
+	now.Shares = append(now.Shares, settings.Share{Name: "gone", Credentials: "lone"})
+	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "")
+	assert.NilError(t, err, "the others are tried")
+	assert.DeepEqual(t, tests[len(tests)-1], driver.LoginTest{Share: "gone", Problem: `share "gone": it has no device`})
+	assert.Equal(t, len(tests), 21)
 }

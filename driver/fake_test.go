@@ -259,6 +259,9 @@ func (s *share) Kind() string { return backend.CIFS }
 func (s *share) Plan(_ context.Context, request backend.Request) (backend.Plan, error) {
 	location := request.Location
 	location.Device = cmp.Or(request.Device, request.Share)
+	if location.Device == "gone" {
+		return backend.Plan{}, errors.New("share \"gone\": it has no device")
+	}
 	return backend.Plan{Location: location, Username: request.Username, Password: request.Password, Warnings: []string{"inline password"}}, nil
 }
 

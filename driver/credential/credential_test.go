@@ -69,7 +69,7 @@ func TestStoreKeepsEveryPassword(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, info.Mode(), fs.FileMode(0o600))
 	assert.NilError(t, store.Remove(t.Context(), "nas"))
-	assert.NilError(t, store.Remove(t.Context(), "nas"), "repeated")
+	assert.ErrorIs(t, store.Remove(t.Context(), "nas"), credential.ErrNotFound)
 	_, err = store.Get(t.Context(), "nas")
 	assert.ErrorIs(t, err, credential.ErrNotFound)
 	assert.ErrorContains(t, err, folder+"/nas")
@@ -139,6 +139,10 @@ func TestPoolCredentialsAreCopied(t *testing.T) {
 	assert.NilError(t, store.RemoveAll(t.Context(), pool, "other"))
 	_, err = store.Get(t.Context(), "other")
 	assert.ErrorIs(t, err, credential.ErrNotFound)
+	err = store.RemoveAll(t.Context(), pool, "othr")
+	assert.ErrorIs(t, err, credential.ErrNotFound)
+	assert.ErrorContains(t, err, `"othr" for all nodes`)
+	assert.ErrorIs(t, store.Remove(t.Context(), "othr"), credential.ErrNotFound)
 }
 
 // A pool that was unmounted since it was proven is not replaced by a folder of the disk below it, and its copies stay.

@@ -119,24 +119,25 @@ func (s *Store) mirrorOf(ctx context.Context, poolFolder, name string) error {
 	return unusable[name]
 }
 
-// Remove takes the node's credentials of a name away. None is success.
+// Remove takes the node's credentials of a name away. The error matches [ErrNotFound] when there are none.
 func (s *Store) Remove(ctx context.Context, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	return s.kernel.Do(ctx, "credentials", func() error { return s.remove(s.kernel.HostPath(s.folder), name) })
+	return s.kernel.Do(ctx, "credentials", func() error { return s.remove(s.kernel.HostPath(s.folder), name, "on this node") })
 }
 
-// RemoveAll takes the credentials of a name away from the pool and from this node's copies. None is success.
+// RemoveAll takes the credentials of a name away from the pool and from this node's copies. The error matches [ErrNotFound] when
+// the pool has none.
 func (s *Store) RemoveAll(ctx context.Context, poolFolder, name string) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	err := s.kernel.Do(ctx, poolKey, func() error { return s.remove(poolFolder, name) })
-	if err != nil {
+	err := s.kernel.Do(ctx, poolKey, func() error { return s.remove(poolFolder, name, "for all nodes") })
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return s.mirrorOf(ctx, poolFolder, name)
+	return errors.Join(err, s.mirrorOf(ctx, poolFolder, name))
 }
 
 // List tells of all credentials, by name; those that cannot be read carry their problem.
@@ -217,13 +218,21 @@ func (s *Store) write(folder, name string, text []byte, making durable.Option) e
 	return errors.Join(dir.Write(name, text), dir.Close())
 }
 
-func (s *Store) remove(folder, name string) error {
+func (s *Store) remove(folder, name, whose string) error {
+	none := fmt.Errorf("%w: %q %s; `docker homelab credentials ls` lists them", ErrNotFound, name, whose)
 	dir, err := durable.Open(folder, s.options...)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return none
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Remove(name), dir.Close())
+	there, err := dir.Exists(name)
+	switch {
+	case err == nil && there:
+		err = dir.Remove(name)
+	case err == nil:
+		err = none
+	}
+	return errors.Join(err, dir.Close())
 }

@@ -35,15 +35,20 @@ func newCaller(t *testing.T, e *engine.Engine) caller {
 
 func (c caller) call(t *testing.T, call, body string) (status int, answer map[string]any, err error) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://plugin/"+call, strings.NewReader(body))
-	assert.NilError(t, err)
+	return c.post(t.Context(), call, body)
+}
+
+func (c caller) post(ctx context.Context, call, body string) (status int, answer map[string]any, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://plugin/"+call, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
 	response, err := c.client.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	assert.NilError(t, json.NewDecoder(response.Body).Decode(&answer))
-	return response.StatusCode, answer, nil
+	return response.StatusCode, answer, json.NewDecoder(response.Body).Decode(&answer)
 }
 
 // When a connection breaks, the engine posts again with the body lost, and takes an error answer to such a Get for "no such

@@ -12,8 +12,14 @@ import (
 // StandIn is the container image that every node's Docker has; see [image.StandIn].
 const StandIn = image.StandIn
 
-// enginePoll is how often StartDocker asks the engine whether it serves.
-const enginePoll = 100 * time.Millisecond
+const (
+	// enginePoll is how often StartDocker asks the engine whether it serves.
+	enginePoll = 100 * time.Millisecond
+	// As in docker.service (Restart=on-failure, StartLimitBurst=3, systemd's RestartSec): an engine of 20.10 that was killed together with
+	// a volume plugin may find the plugin's task not gone yet, and panics.
+	engineStarts = 3
+	enginePause  = 100 * time.Millisecond
+)
 
 // engineScript runs the engine in the foreground, on a containerd of its own unit as Debian has it:
 // one that dockerd starts itself must be ready in 15 s, which a busy emulated machine misses. It
@@ -26,8 +32,9 @@ pidof containerd >/dev/null || {
 until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
 exec dockerd`
 
-// StartDocker starts the engine, unless its API answers already, and returns when it does. With the quick init its log is
-// one of the lab's; with systemd it is the unit docker.service and logs to the journal.
+// StartDocker starts the engine, unless its API answers already, and returns when it does; one that fails is started again as often
+// as docker.service does. With the quick init its log is one of the lab's; with systemd it is the unit docker.service and logs to the
+// journal.
 func (n *Node) StartDocker(ctx context.Context) error {
 	if n.engineAnswers(ctx) {
 		return nil
@@ -36,30 +43,46 @@ func (n *Node) StartDocker(ctx context.Context) error {
 		_, err := n.Output(ctx, "systemctl start docker.service")
 		return err
 	}
+	for start := 1; ; start++ {
+		ended, err := n.startEngine(ctx)
+		if err == nil || !ended || start == engineStarts {
+			return err
+		}
+		n.lab.log.WithError(err).Warn("started the engine again")
+		select {
+		case <-time.After(enginePause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// startEngine starts the engine once and waits until it serves; ended says that it has ended instead.
+func (n *Node) startEngine(ctx context.Context) (ended bool, err error) {
 	log, err := n.openLog("dockerd")
 	if err != nil {
-		return err
+		return false, err
 	}
-	ended, agent := make(chan error, 1), n.machine.Agent
+	exited, agent := make(chan error, 1), n.machine.Agent
 	go func() {
 		// Ends with the engine or with the machine, not with the caller.
 		code, err := agent.Run(context.WithoutCancel(ctx), remote.Command{Script: engineScript, Stdout: log, Stderr: log})
 		if err == nil {
 			err = fmt.Errorf("%s: dockerd ended with exit code %d; see %s", n.Name(), code, log.Name())
 		}
-		ended <- err
+		exited <- err
 	}()
 	ticker := time.NewTicker(enginePoll)
 	defer ticker.Stop()
 	for {
 		if n.engineAnswers(ctx) {
-			return nil
+			return false, nil
 		}
 		select {
-		case err := <-ended:
-			return err
+		case err := <-exited:
+			return true, err
 		case <-ctx.Done():
-			return fmt.Errorf("%s: dockerd does not answer: %w", n.Name(), context.Cause(ctx))
+			return false, fmt.Errorf("%s: dockerd does not answer: %w", n.Name(), context.Cause(ctx))
 		case <-ticker.C:
 		}
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,11 +16,15 @@ const StandIn = image.StandIn
 const (
 	// enginePoll is how often StartDocker asks the engine whether it serves.
 	enginePoll = 100 * time.Millisecond
-	// As in docker.service (Restart=on-failure, StartLimitBurst=3, systemd's RestartSec): an engine of 20.10 that was killed together with
-	// a volume plugin may find the plugin's task not gone yet, and panics.
+	// As in docker.service (Restart=on-failure, StartLimitBurst=3).
 	engineStarts = 3
-	enginePause  = 100 * time.Millisecond
 )
+
+// orphanScript ends the shims of plugins that run nothing: an engine of 20.10 that was killed while it restarted a plugin leaves one
+// that containerd 1.6 takes for the plugin's task, and panics at every start until it is gone (docs/operations.md).
+const orphanScript = `for shim in $(pgrep -f 'containerd-shim-runc-v2 -namespace plugins.moby'); do
+	[ $shim = $$ ] || pgrep -P $shim >/dev/null || kill -KILL $shim || true
+done`
 
 // engineScript runs the engine in the foreground, on a containerd of its own unit as Debian has it:
 // one that dockerd starts itself must be ready in 15 s, which a busy emulated machine misses. It
@@ -33,7 +38,7 @@ until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
 exec dockerd`
 
 // StartDocker starts the engine, unless its API answers already, and returns when it does; one that fails is started again as often
-// as docker.service does. With the quick init its log is one of the lab's; with systemd it is the unit docker.service and logs to the
+// as docker.service does, without what its last run left. With the quick init its log is one of the lab's; with systemd it is the unit docker.service and logs to the
 // journal.
 func (n *Node) StartDocker(ctx context.Context) error {
 	if n.engineAnswers(ctx) {
@@ -48,11 +53,9 @@ func (n *Node) StartDocker(ctx context.Context) error {
 		if err == nil || !ended || start == engineStarts {
 			return err
 		}
-		n.lab.log.WithError(err).Warn("started the engine again")
-		select {
-		case <-time.After(enginePause):
-		case <-ctx.Done():
-			return err
+		n.lab.log.WithError(err).Warn("start the engine again")
+		if _, failed := n.Output(ctx, orphanScript); failed != nil {
+			return errors.Join(err, failed)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -153,10 +154,10 @@ func TestLateBindIsUndone(t *testing.T) {
 	f := newFixture(t)
 	f.poolFolder(t, "late")
 	reached, open := make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	f.fault = func(op string) error {
 		if op == "move_mount" {
-			close(reached)
-			<-open
+			once.Do(func() { close(reached); <-open })
 		}
 		return nil
 	}
@@ -176,7 +177,6 @@ func TestLateBindIsUndone(t *testing.T) {
 		return errors.Is(err, os.ErrNotExist)
 	})
 	f.assertGone(t, bind.Target)
-	f.fault = nil
 	eventually(t, "the target is free again", func() bool { return f.Bind(t.Context(), bind) == nil })
 	assert.NilError(t, f.Unmount(t.Context(), bind.Target))
 }

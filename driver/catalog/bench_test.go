@@ -1,13 +1,16 @@
 package catalog_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/sirupsen/logrus"
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
@@ -124,19 +127,36 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(n)
 }
 
-// TestOpenDoesNotWaitForTheMirror holds Open to what the socket may wait for; reads may wait for the rest.
+// TestOpenDoesNotWaitForTheMirror has reading the mirror stop at its last step, the line in the log that says what is damaged: Open
+// has returned by then, since the socket may not wait for 10,000 records, and what is read from memory waits.
 func TestOpenDoesNotWaitForTheMirror(t *testing.T) {
-	inMemory(t)
-	mirror, _ := filled(t, 10_000)
-	began := time.Now()
-	n := openNode(t, options(mirror, &doer{}))
-	opened := time.Since(began)
-	_, has := n.Get("volume-00000")
-	loaded := time.Since(began)
-	assert.Assert(t, has)
-	t.Logf("open %v, first Get %v", opened, loaded)
-	assert.Assert(t, opened < 100*time.Millisecond, "%v", opened)
-	info, err := os.Stat(mirror + "/journal")
-	assert.NilError(t, err)
-	t.Logf("journal %d KiB", info.Size()>>10)
+	synctest.Test(t, func(t *testing.T) {
+		mirror, _ := filled(t, 3)
+		journal, err := os.OpenFile(filepath.Join(mirror, "journal"), os.O_APPEND|os.O_WRONLY, 0)
+		assert.NilError(t, err)
+		_, err = journal.WriteString("damaged\n")
+		assert.NilError(t, errors.Join(err, journal.Close()))
+		given, hold := options(mirror, &doer{}), make(held)
+		given.Log.Logger.AddHook(hold)
+		n := openNode(t, given)
+		answered := make(chan bool, 1)
+		go func() {
+			_, has := n.Get(name(0))
+			answered <- has
+		}()
+		synctest.Wait()
+		assert.Equal(t, len(answered), 0, "answered before the mirror was read")
+		close(hold)
+		assert.Assert(t, <-answered)
+	})
+}
+
+// held keeps whoever logs until it is closed.
+type held chan struct{}
+
+func (h held) Levels() []logrus.Level { return logrus.AllLevels }
+
+func (h held) Fire(*logrus.Entry) error {
+	<-h
+	return nil
 }

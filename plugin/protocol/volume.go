@@ -50,7 +50,18 @@ func (s *Server) changeRoutes() {
 }
 
 func (s *Server) mountRoutes() {
-	route(s, call[volume.MountRequest]{
+	route(s, mountCall())
+	route(s, call[volume.UnmountRequest]{
+		name:   callUnmount,
+		fields: func(q volume.UnmountRequest) logrus.Fields { return logrus.Fields{"volume": q.Name, "id": q.ID} },
+		work: func(ctx context.Context, service Service, q volume.UnmountRequest, _ driver.Engine) (any, error) {
+			return none{}, service.Unmount(ctx, q.Name, q.ID)
+		},
+	})
+}
+
+func mountCall() call[volume.MountRequest] {
+	return call[volume.MountRequest]{
 		name:   callMount,
 		fields: func(q volume.MountRequest) logrus.Fields { return logrus.Fields{"volume": q.Name, "id": q.ID} },
 		work: func(ctx context.Context, service Service, q volume.MountRequest, caller driver.Engine) (any, error) {
@@ -63,14 +74,7 @@ func (s *Server) mountRoutes() {
 		undo: func(ctx context.Context, service Service, q volume.MountRequest) error {
 			return service.Unmount(ctx, q.Name, q.ID)
 		},
-	})
-	route(s, call[volume.UnmountRequest]{
-		name:   callUnmount,
-		fields: func(q volume.UnmountRequest) logrus.Fields { return logrus.Fields{"volume": q.Name, "id": q.ID} },
-		work: func(ctx context.Context, service Service, q volume.UnmountRequest, _ driver.Engine) (any, error) {
-			return none{}, service.Unmount(ctx, q.Name, q.ID)
-		},
-	})
+	}
 }
 
 func (s *Server) readRoutes() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/plugin/process"
@@ -72,6 +73,12 @@ func TestClaimDoesNotWaitForTheDead(t *testing.T) {
 	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
 	assert.ErrorIs(t, err, errTaken, "it lives")
 	assert.NilError(t, killed.Process.Kill())
+	poll.WaitOn(t, func(poll.LogT) poll.Result { // a kill is done when the killed has had its turn
+		if !process.Over(was) {
+			return poll.Continue("process %d still lives", was.PID)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(time.Minute), poll.WithDelay(time.Millisecond))
 	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
 	assert.NilError(t, err, "a zombie")
 	_ = killed.Wait()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -174,32 +175,34 @@ func TestBrought(t *testing.T) {
 }
 
 func TestWait(t *testing.T) {
-	m := newMachine(t)
-	listening, err := net.Listen("tcp", "127.0.0.1:0")
-	assert.NilError(t, err)
-	portal := listening.Addr().String()
-	m.put(t, "dev/disk/by-uuid/0c5a1f3e-7b9d-4a26-80ff-ee1122334455", "")
-	pools := []settings.Pool{
-		{Name: "here", Device: "UUID=0C5A1F3E-7B9D-4A26-80FF-EE1122334455"},
-		{Name: "near", Device: "LABEL=near", ISCSI: &settings.ISCSI{Portal: portal, Target: "iqn.x"}},
-		{Name: "own", Standalone: true},
-		{Name: "of the host", Path: "/mnt/x"},
-	}
-	say := func(format string, arguments ...any) { t.Errorf(format, arguments...) }
-	assert.NilError(t, m.Wait(t.Context(), pools, say))
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		listening, err := net.Listen("tcp", "127.0.0.1:0")
+		assert.NilError(t, err)
+		portal := listening.Addr().String()
+		m.put(t, "dev/disk/by-uuid/0c5a1f3e-7b9d-4a26-80ff-ee1122334455", "")
+		pools := []settings.Pool{
+			{Name: "here", Device: "UUID=0C5A1F3E-7B9D-4A26-80FF-EE1122334455"},
+			{Name: "near", Device: "LABEL=near", ISCSI: &settings.ISCSI{Portal: portal, Target: "iqn.x"}},
+			{Name: "own", Standalone: true},
+			{Name: "of the host", Path: "/mnt/x"},
+		}
+		say := func(format string, arguments ...any) { t.Errorf(format, arguments...) }
+		assert.NilError(t, m.Wait(t.Context(), pools, say))
 
-	assert.NilError(t, listening.Close())
-	pools = append(pools, settings.Pool{Name: "late", Device: "LABEL=late"})
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-	defer cancel()
-	var said []string
-	err = m.Wait(ctx, pools, func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) })
-	assert.Error(t, err, "not waited for any longer: the iSCSI portal "+portal+" of pool near does not answer; the disk LABEL=late of pool late is not on this node; its containers start when it is there")
-	assert.DeepEqual(t, said, []string{"Waiting: the iSCSI portal " + portal + " of pool near does not answer", "Waiting: the disk LABEL=late of pool late is not on this node"})
+		assert.NilError(t, listening.Close())
+		pools = append(pools, settings.Pool{Name: "late", Device: "LABEL=late"})
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		var said []string
+		err = m.Wait(ctx, pools, func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) })
+		assert.Error(t, err, "not waited for any longer: the iSCSI portal "+portal+" of pool near does not answer; the disk LABEL=late of pool late is not on this node; its containers start when it is there")
+		assert.DeepEqual(t, said, []string{"Waiting: the iSCSI portal " + portal + " of pool near does not answer", "Waiting: the disk LABEL=late of pool late is not on this node"})
 
-	time.AfterFunc(200*time.Millisecond, func() {
-		m.put(t, "dev/disk/by-label/late", "")
-		m.put(t, "dev/disk/by-label/near", "")
+		time.AfterFunc(200*time.Millisecond, func() {
+			m.put(t, "dev/disk/by-label/late", "")
+			m.put(t, "dev/disk/by-label/near", "")
+		})
+		assert.NilError(t, m.Wait(t.Context(), pools, func(string, ...any) {}))
 	})
-	assert.NilError(t, m.Wait(t.Context(), pools, func(string, ...any) {}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -165,11 +166,12 @@ func (k *Kernel) apart(on *contents) *contents {
 	return &other
 }
 
-// superOptions are the kernel's words for a share's options, as far as anybody reads them: where the server is.
+// superOptions are the kernel's words for a share's options, as far as anybody reads them: where the server is, an IPv6 address
+// with all its zeros (%pI6).
 func superOptions(share mounter.Share) string {
 	for _, option := range share.Options {
-		if option.Name == "ip" {
-			return "rw,addr=" + option.Value
+		if address, err := netip.ParseAddr(option.Value); option.Name == "ip" && err == nil {
+			return "rw,addr=" + address.StringExpanded()
 		}
 	}
 	return "rw"

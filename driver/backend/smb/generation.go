@@ -3,6 +3,7 @@ package smb
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"path"
 	"strconv"
 	"strings"
@@ -63,11 +64,15 @@ func (b *Backend) following(target string) string {
 	return path.Join(b.root, fmt.Sprintf("%s.%d", key, number+1))
 }
 
-// addressOf is the server's address that the kernel shows among a mount's options.
+// addressOf is the server's address that the kernel shows among a mount's options, in the form of [netip.Addr.String]: the kernel
+// writes an IPv6 address with all its zeros.
 func addressOf(mount mounter.Mount) string {
 	for option := range strings.SplitSeq(mount.SuperOptions, ",") {
-		if address, ok := strings.CutPrefix(option, "addr="); ok {
-			return address
+		if text, ok := strings.CutPrefix(option, "addr="); ok {
+			if address, err := netip.ParseAddr(text); err == nil {
+				return address.String()
+			}
+			return text
 		}
 	}
 	return ""

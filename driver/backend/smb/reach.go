@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -108,6 +109,9 @@ func (b *Backend) addresses(ctx context.Context, s share) ([]netip.Addr, error) 
 	addresses, err := b.kernel.Resolve(limited, host)
 	switch {
 	case err == nil && len(addresses) > 0:
+		for i := range addresses {
+			addresses[i] = numbered(addresses[i])
+		}
 		return addresses, nil
 	case errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy) || errors.Is(err, context.DeadlineExceeded):
 		return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": no name server has told this host the address of " + host +
@@ -115,6 +119,15 @@ func (b *Backend) addresses(ctx context.Context, s share) ([]netip.Addr, error) 
 	}
 	return nil, &backend.Failure{Away: true, Err: err, Text: s.device + ": the name " + host +
 		" is not known to this host: check it with `getent ahosts " + host + "`, or write the server's address"}
+}
+
+// numbered gives a link-local address its interface's number: mDNS says fe80::1%eth0, but the kernel's SMB client reads nothing but a
+// number there (fs/smb/client/netmisc.c, cifs_convert_address).
+func numbered(address netip.Addr) netip.Addr {
+	if device, err := net.InterfaceByName(address.Zone()); err == nil {
+		return address.WithZone(strconv.Itoa(device.Index))
+	}
+	return address
 }
 
 func (b *Backend) probe(ctx context.Context, address netip.Addr, port string) error {

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -73,9 +74,8 @@ func Parse(from io.Reader) (Credentials, error) {
 	if limited.N == 0 {
 		return Credentials{}, fmt.Errorf("it has more than %d bytes, of which username=, password= and domain= take up to three lines", maxFile)
 	}
-	if found.Domain == "" {
-		found.Domain, found.Username = SplitUser(found.Username)
-	}
+	domain, user := SplitUser(found.Username)
+	found.Domain, found.Username = cmp.Or(found.Domain, domain), user
 	return found, found.Check()
 }
 
@@ -92,10 +92,14 @@ func (c *Credentials) take(line string) error {
 	if !utf8.ValidString(value) {
 		return errors.New("is not UTF-8")
 	}
-	switch strings.ToLower(strings.TrimSpace(name)) {
+	bare := strings.TrimSpace(name)
+	switch strings.ToLower(bare) {
 	case "username", "user":
 		c.Username = strings.TrimSpace(value)
 	case "password", "pass":
+		if bare != name && value != strings.TrimLeft(value, " \t") { // smbclient's format, where they do not count
+			return errors.New(`has blanks around the "=", of which the one behind it would be a part of the password: write it without them`)
+		}
 		c.Password = mounter.NewSecret(value)
 	case "domain", "dom", "workgroup":
 		c.Domain = strings.TrimSpace(value)
@@ -105,10 +109,11 @@ func (c *Credentials) take(line string) error {
 	return nil
 }
 
-// SplitUser takes the domain off a user that is written DOMAIN\name.
+// SplitUser takes the domain off a user that is written DOMAIN\name, also with the backslash doubled, or DOMAIN/name. No user's name
+// holds either of them.
 func SplitUser(username string) (domain, user string) {
-	if domain, user, ok := strings.Cut(username, `\`); ok {
-		return domain, user
+	if i := strings.IndexAny(username, `\/`); i >= 0 {
+		return username[:i], strings.TrimLeft(username[i:], `\/`)
 	}
 	return "", username
 }

@@ -26,6 +26,10 @@ func TestParse(t *testing.T) {
 		"# a comment\n\n user=bob\r\npass= a b#, '\"\r\n": {Username: "bob", Password: mounter.NewSecret(` a b#, '"`)},
 		"\uFEFFusername=HOME\\bob\npassword=a=b%c$d\\":    {Username: "bob", Domain: "HOME", Password: mounter.NewSecret(`a=b%c$d\`)},
 		"Username = bob \nPassword=ü\nworkgroup=W":        {Username: "bob", Domain: "W", Password: mounter.NewSecret("ü")},
+		"username=HOME/bob\npassword=x":                   {Username: "bob", Domain: "HOME", Password: mounter.NewSecret("x")},
+		"username=HOME\\\\bob\npassword=x":                {Username: "bob", Domain: "HOME", Password: mounter.NewSecret("x")},
+		"domain=HOME\nusername=HOME\\bob\npassword=x":     {Username: "bob", Domain: "HOME", Password: mounter.NewSecret("x")},
+		"username=bob\npassword= x":                       {Username: "bob", Password: mounter.NewSecret(" x")},
 	} {
 		got, err := credential.Parse(strings.NewReader(text))
 		assert.NilError(t, err)
@@ -34,6 +38,7 @@ func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
 		"username=bob\ncanary":                      `line 2: has no "="`,
 		"canary=1":                                  "line 1: does not begin with",
+		"username = bob\npassword = canary":         `line 2: has blanks around the "="`,
 		"username=bob":                              "the password is empty",
 		"password=canary":                           "the username is empty",
 		"username=b\npassword=canary\xff":           "line 2: is not UTF-8",

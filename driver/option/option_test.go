@@ -94,6 +94,11 @@ func TestMisplacedPasswordsAreNotShown(t *testing.T) {
 		_, err := option.Parse(options)
 		assert.Assert(t, err != nil && !strings.Contains(err.Error(), "canary"), "%v", err)
 	}
+	for _, device := range []string{"//bob:canary@nas/media", `\\\\bob:canary@nas\\media`, "SMB://bob:canary@nas/media"} {
+		_, err := option.Parse(map[string]string{"device": device})
+		assert.ErrorContains(t, err, "holds a user and a password")
+		assert.Assert(t, !strings.Contains(err.Error(), "canary"), "%v", err)
+	}
 	_, err := option.Parse(map[string]string{"device": "//bob@nas/media"})
 	assert.NilError(t, err, "a user alone is the business of the share's backend")
 }

@@ -39,7 +39,7 @@ func (r Row) assign(set *Set, value string) error {
 }
 
 // login is a user and a password in front of a server's name, as in a URL.
-var login = regexp.MustCompile(`^\s*([a-z0-9]+:)?[/\\]{2}[^/\\@]*:[^/\\]*@`)
+var login = regexp.MustCompile(`^\s*([a-zA-Z0-9]+:)?[/\\]{2,}[^/\\@]*:[^/\\]*@`)
 
 // hidden refuses passwords where none belongs: the engine shows these options, and errors do.
 func hidden(name, value string) error {

@@ -28,10 +28,8 @@ func (d *draft) username(part mountoption.Part) error {
 		return fmt.Errorf("o: option %s holds a %q: a password is written password=..., not behind the name", part.Name, "%")
 	}
 	d.quoted(part)
-	if domain, user := credential.SplitUser(part.Value); domain != "" {
-		d.plan.Domain, part.Value = domain, user
-	}
-	d.plan.Username = part.Value
+	domain, user := credential.SplitUser(part.Value)
+	d.plan.Username, d.plan.Domain = user, cmp.Or(domain, d.plan.Domain)
 	return nil
 }
 

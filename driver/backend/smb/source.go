@@ -2,6 +2,7 @@ package smb
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -19,14 +20,17 @@ type source struct {
 // device is the share as the kernel wants it.
 func (s source) device() string { return "//" + s.server + "/" + s.share }
 
-// parseSource reads //server/share[/directory], also with backslashes. what is the option's name, for the errors.
+// parseSource reads //server/share[/directory], also with backslashes, single or doubled. what is the option's name, for the errors.
 func parseSource(what, text string) (source, error) {
 	bad := func(why string, args ...any) (source, error) {
 		return source{}, fmt.Errorf("%s=%q: %w", what, text, fmt.Errorf(why, args...))
 	}
 	path := strings.TrimSpace(text)
-	if strings.HasPrefix(path, "//") { // a blank as in /etc/fstab; in a name with backslashes it would be a folder
-		path = strings.ReplaceAll(path, `\040`, " ")
+	switch {
+	case strings.HasPrefix(path, "//"): // a blank as in /etc/fstab or in a shell; in a name with backslashes it would be a folder
+		path = strings.NewReplacer(`\040`, " ", `\ `, " ").Replace(path)
+	case strings.HasPrefix(path, `\\\\`): // as inside of quotes, where YAML and shells halve them
+		path = strings.ReplaceAll(path, `\\`, `\`)
 	}
 	path = strings.ReplaceAll(path, `\`, "/")
 	switch {
@@ -71,7 +75,10 @@ func parseServer(text string) (string, error) {
 		}
 		return address.String(), nil
 	}
-	if name, port, ok := strings.Cut(text, ":"); ok {
+	if name, port, err := net.SplitHostPort(text); err == nil {
+		if strings.Contains(name, ":") {
+			name = "[" + name + "]"
+		}
 		return "", fmt.Errorf("a port does not belong into the server's name; write the server as %s and o=port=%s", name, port)
 	}
 	if user, name, ok := strings.Cut(text, "@"); ok {
@@ -84,7 +91,7 @@ func parseServer(text string) (string, error) {
 }
 
 func notInHostName(r rune) bool {
-	return r <= ' ' || r == 0x7f || strings.ContainsRune(`"#%&'()*+,/;<=>?[]^{|}~$`, r)
+	return r <= ' ' || r == 0x7f || strings.ContainsRune(`"#%&'()*+,/:;<=>?[]^{|}~$`, r)
 }
 
 // checkShare refuses what no SMB share's name may hold (MS-SRVS, share names) or the kernel's limit for it.

@@ -10,7 +10,7 @@ import (
 // FuzzParseSource: what is accepted leads to one share and a directory below it, has no text that the kernel reads as something
 // else, and its own form is read as the same.
 func FuzzParseSource(f *testing.F) {
-	for _, text := range []string{"//nas/media", `\\nas\media\films`, "//[fe80::1%eth0]/x", "//nas/media/../etc", "///x", "//nas", "smb://nas/x", "//a@nas/x", "//nas:445/x", "//nas/${SHARE}", "//nas/a/./b//c/"} {
+	for _, text := range []string{"//nas/media", `\\nas\media\films`, "//[fe80::1%eth0]/x", "//nas/media/../etc", "///x", "//nas", "smb://nas/x", "//a@nas/x", "//nas:445/x", "//nas/${SHARE}", "//nas/a/./b//c/", `\\\\nas\\media`, `//nas/My\ Share`, "//[fd00::1]:445/x"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -13,12 +13,13 @@ closetimeo compress cred credentials cruid defaults dev dfs dir_mode dirmode dir
 exec fail ff file_mode forcegid forcemand forcemandatorylock forceuid fsc gid group guest handlecache handletimeout hard
 idsfromsid ignorecase intr ip iocharset lazytime lease linux locallease lock loud mand mapchars mapposix max_cached_dirs
 max_channels max_credits mfsymlinks mode modefromsid multichannel multiuser nativesocket netbiosname netfsname nbtname ntlm
-owner pass password password2 perm persistenthandles port posix posixpaths prefixpath private rasize rbind rdma relatime
+owner pass pass2 passwd password password2 perm persistenthandles port posix posixpaths prefixpath private pwd rasize rbind rdma relatime
 remount reparse resilienthandles retrans rdirplus rprivate rshared rslave ro rsize rw sec seal serverino servern setuidfromacl
 setuids sfu shared sharesock sign signloosely silent slave sloppy snapshot soft sparse srcaddr strictatime strictsync suid
 symlink symlinkroot sync tcpnodelay unc unix upcall_target user user_xattr username uid users vers wsize workgroup witness
 autotune ver unicode _netdev ac blocksend bootwait cifs delete dmask domainauto dynperm fmask fsname ignore_signature lanman
-min_enc_offload modesid move nfsvers ntlmi perms retry rootfs rwpidforward source timeo umask`
+min_enc_offload modesid move nfsvers ntlmi perms retry rootfs rwpidforward source timeo umask codepage context defcontext directio
+forcedirectio fscontext rootcontext strictcache`
 
 // Known says whether a lower-case name is an option of mount(8), mount.cifs(8) or the kernel's SMB client.
 func Known(name string) bool {

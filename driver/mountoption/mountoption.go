@@ -53,7 +53,11 @@ func cut(text string) (part, rest string) {
 
 // IsPassword says whether an option's name is one of those that hold a password.
 func IsPassword(name string) bool {
-	return name == "password" || name == "pass" || name == "password2"
+	switch name {
+	case "password", "pass", "password2", "pass2", "passwd", "pwd": // the last two mean nothing, but are written
+		return true
+	}
+	return false
 }
 
 func isUser(name string) bool { return name == "username" || name == "user" }

@@ -42,6 +42,8 @@ var sentences = []sentence{
 	{syscall.EKEYREVOKED, false, "the account of {login} is locked or disabled: enable it on the server"},
 	{syscall.EKEYREJECTED, false, "the server refused the key of {login}. {repair}"},
 	{syscall.ESTALE, true, "the server {server} does not know the share {name} any more as it was mounted: it made the share anew, and mounting it again has not helped yet; look into the server's log"},
+	{syscall.EREMOTE, false, "the share {name} or the directory in it is a DFS link to another server, which is not followed: write the server and share that it leads to, or o=dfs"},
+	{syscall.ELIBACC, false, "this node's kernel does not have the character set of o=iocharset: leave the option out, or install the module (Ubuntu: apt install linux-modules-extra-$(uname -r))"},
 	{syscall.ENODEV, false, "this node's kernel has no SMB client: install the module cifs (`modprobe cifs`)"},
 }
 

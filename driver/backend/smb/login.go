@@ -75,9 +75,12 @@ func (d *draft) credentials(part mountoption.Part) error {
 	return nil
 }
 
-// guest logs in without a user. The kernel's own word for it is sec=none; it ignores guest, which mount.cifs reads.
+// nobody is the kernel's own word for a login without a user; it ignores guest, which mount.cifs reads. Another sec= beside guest says how
+// nobody logs in, which means nothing.
+const nobody = "sec=none"
+
 func (d *draft) guest(mountoption.Part) error {
-	d.options, d.anonymous = keep(d.options, "sec=none"), true
+	d.anonymous = true
 	return nil
 }
 
@@ -90,6 +93,7 @@ func (b *Backend) login(ctx context.Context, d *draft, share chosen, current *se
 	}
 	switch {
 	case d.anonymous:
+		d.options = keep(d.options, nobody)
 		d.plan.Location.Credentials, d.plan.Username, d.plan.Domain = "", "", ""
 		return nil
 	case d.file != "":
@@ -111,8 +115,7 @@ func (d *draft) nameless() {
 		return
 	}
 	if d.noPassword && strings.EqualFold(d.plan.Username, guestUser) && !d.anonymous {
-		d.options, d.anonymous = keep(d.options, "sec=none"), true
-		d.plan.Location.MountOptions = d.options
+		d.anonymous = true
 	}
 	if d.anonymous {
 		d.warn("o: option guest: the share is used without login; the user %q was left out", d.plan.Username)

@@ -49,10 +49,11 @@ func (b *Backend) Plan(ctx context.Context, request backend.Request) (backend.Pl
 	problems = several.Append(problems, d.place(share)...)
 	d.server, d.legacy = share.server, allowsSMB1(current, share)
 	problems = several.Append(problems, d.read(share)...)
-	d.plan.Location.MountOptions = slices.DeleteFunc(d.options, func(option string) bool { return option == "vers=" })
+	d.options = slices.DeleteFunc(d.options, func(option string) bool { return option == "vers=" })
 	if problems.ErrorOrNil() == nil { // who logs in can be told only when everything was understood
 		problems = several.Append(problems, b.login(ctx, d, share, current)...)
 	}
+	d.plan.Location.MountOptions = d.options
 	if err := problems.ErrorOrNil(); err != nil {
 		return backend.Plan{}, err
 	}
@@ -141,7 +142,13 @@ func (d *draft) read(share chosen) []error {
 		}
 	}
 	d.configured = false
-	return append(problems, d.take(mountoption.Split(d.request.Options))...)
+	guest := d.anonymous
+	d.anonymous = false
+	problems = append(problems, d.take(mountoption.Split(d.request.Options))...)
+	if !d.anonymous && guest { // a login of the volume wins, too
+		d.anonymous = !d.noPassword && len(d.given()) == 0
+	}
+	return problems
 }
 
 func list(err error) []error {

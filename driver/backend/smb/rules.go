@@ -57,14 +57,16 @@ var rules = []rule{
 	{names: "noexec suid dev", drop: true, warn: "it is not applied: share mounts are nosuid and nodev, and programs may be run from them"},
 	{names: "ignore_signature signloosely", drop: true, warn: "it is not applied: a damaged or forged answer would be believed"},
 	// without a meaning here: the mount is ours, or the kernel ignores them
-	{names: "rw auto noauto defaults user nouser users nousers owner group exec nosuid nodev async relatime norelatime " +
+	{names: "auto noauto defaults user nouser users nousers owner group exec nosuid nodev async relatime norelatime " +
 		"atime noatime diratime nodiratime strictatime lazytime _netdev nofail nobootwait nointr intr nomand cifs noperms ff loud silent " +
-		"sloppy sparse nofsc sharesock lease", drop: true},
+		"sloppy sparse nofsc sharesock lease strictcache", drop: true},
+	{names: "codepage", value: text, hint: "a text", drop: true, warn: "it is not applied: SMB 2 and 3 have names in Unicode only"},
 	{names: "timeo retry", value: text, hint: "a text", drop: true, warn: "it is not applied: it is an option of NFS"},
 	// refused
 	{names: "bind rbind move remount private shared slave rprivate rshared rslave", refuse: "it is for directories, not for a share; leave it out"},
 	{names: "multiuser", refuse: "containers have no SMB logins of their own; leave it out"},
 	{names: "ntlm ntlmi lanman", refuse: "this login is insecure and was removed from the kernel; leave it out"},
+	{names: "directio forcedirectio", refuse: "it was removed from the kernel; write cache=none"},
 	{names: "noac", refuse: "the kernel's SMB client does not know it; write actimeo=0"},
 	{names: "rootfs", refuse: "it is for a machine that boots from a share; leave it out"},
 	{names: "prefixpath", value: text, hint: "a text", refuse: "write the directory into device=//server/share/directory"},

@@ -126,7 +126,7 @@ func TestSentences(t *testing.T) {
 	for _, number := range []syscall.Errno{
 		syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT,
 		syscall.EHOSTDOWN, syscall.EAGAIN, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EOPNOTSUPP, syscall.EINVAL, syscall.ENOKEY,
-		syscall.EKEYEXPIRED, syscall.EKEYREVOKED, syscall.EKEYREJECTED, syscall.ENODEV, syscall.EIO,
+		syscall.EKEYEXPIRED, syscall.EKEYREVOKED, syscall.EKEYREJECTED, syscall.ENODEV, syscall.ELIBACC, syscall.EREMOTE, syscall.EIO,
 	} {
 		b := newBench(t)
 		b.kernel.OnCall(func(action mountertest.Action) error {

@@ -16,8 +16,9 @@ import (
 var taken = map[string]func(*draft, mountoption.Part) error{
 	"username": (*draft).username, "user": (*draft).username,
 	"password": (*draft).password, "pass": (*draft).password,
-	"password2": refused("a second password is not supported; store the new one with `docker homelab credentials rotate`"),
-	"domain":    (*draft).domain, "dom": (*draft).domain, "workgroup": (*draft).domain,
+	"password2": refused(secondPassword), "pass2": refused(secondPassword),
+	"passwd": refused("write password=..."), "pwd": refused("write password=..."),
+	"domain": (*draft).domain, "dom": (*draft).domain, "workgroup": (*draft).domain,
 	"credentials": (*draft).credentials, "cred": (*draft).credentials,
 	"uid": (*draft).uid, "gid": (*draft).gid,
 	"cruid": (*draft).user, "backupuid": (*draft).user, "backupgid": (*draft).group,
@@ -28,8 +29,11 @@ var taken = map[string]func(*draft, mountoption.Part) error{
 	"vers":     (*draft).dialect, "ver": (*draft).dialect,
 	"sec": (*draft).security, "guest": (*draft).guest,
 	"ip": (*draft).address, "addr": (*draft).address,
-	"ro": (*draft).readOnly,
+	"ro": (*draft).readOnly, "rw": (*draft).writable,
+	"context": (*draft).label, "fscontext": (*draft).label, "defcontext": (*draft).label, "rootcontext": (*draft).label,
 }
+
+const secondPassword = "a second password is not supported; store the new one with `docker homelab credentials rotate`"
 
 func refused(why string) func(*draft, mountoption.Part) error {
 	return func(_ *draft, part mountoption.Part) error { return fmt.Errorf("o: option %s: %s", part.Name, why) }
@@ -42,6 +46,22 @@ func problem(part mountoption.Part, why string, args ...any) error {
 
 func (d *draft) readOnly(mountoption.Part) error {
 	d.plan.Location.ReadOnly = true
+	return nil
+}
+
+// writable takes ro back, as in mount(8), unless the volume's own option says it.
+func (d *draft) writable(mountoption.Part) error {
+	d.plan.Location.ReadOnly = d.plan.Location.ReadOnly && d.request.Explicit["ro"]
+	return nil
+}
+
+// label is an option of SELinux. Its quotes, which are for mount(8), are no part of it.
+func (d *draft) label(part mountoption.Part) error {
+	value := strings.Trim(part.Value, `"'`)
+	if !text.MatchString(value) {
+		return problem(part, "must be a text")
+	}
+	d.options = keep(d.options, part.Name+"="+value)
 	return nil
 }
 

@@ -51,7 +51,7 @@ func written() [][2]string {
 		"", "rw", "ro,noperm", "defaults,_netdev,nofail,x-systemd.automount,x-systemd.idle-timeout=60",
 		"username=bob,password=ca,,na,,ry", "username=bob,password=canary%$\\ #\"'", "username=bob,password=ca,nary,vers=3.0", "username='bob',password='canary'",
 		"username=bob@home.arpa,password=canary", "username=bob%canary", "username=bob", "username=${SMB_USERNAME},password=canary", "username=,password=",
-		"username=bob,password=canary,domain=,workgroup=WORKGROUP", "password2=canary,username=bob,password=canary",
+		"username=bob,password=canary,domain=,workgroup=WORKGROUP", "password2=canary,username=bob,password=canary", "username=bob,pass2=ca,nary", "username=bob,passwd=ca,nary",
 		"guest", "guest,uid=1000,gid=1000,rw", "username=guest,password=", "user=nobody,guest", "sec=none", "username=bob,password=canary,guest",
 		"credentials=/root/.smbcredentials,iocharset=utf8,vers=3.0", "cred=/etc/none", "credentials=/etc/open.cred", "credentials=~/.smb", "credentials=nas",
 		"uid=media,gid=users,forceuid,forcegid", "uid=nobody-here", "uid=${PUID},gid=${PGID}", "backupuid=media,cruid=1000", "umask=002,fmask=0113,dmask=0002",
@@ -62,7 +62,7 @@ func written() [][2]string {
 		"nobrl,cache=none", "nolock,noperm", "noserverino,nounix,nodfs", "dfs,nomfsymlinks,nohandlecache", "mapposix,noacl,nouser_xattr", "sfu,cifsacl,modefromsid,idsfromsid",
 		"multichannel,max_channels=4", "multichannel,max_channels=64", "seal,sign", "nosharesock,max_cached_dirs=64,handletimeout=60000", "resilienthandles,persistenthandles",
 		"port=445", "port=0", "ip=fd00::1,port=4450", "netbiosname=DOCKER1,servern=NAS,srcaddr=192.168.1.5", "snapshot=@GMT-2026.03.01-12.00.00", "rdma,compress,witness",
-		"noexec,nosuid,nodev,noatime", "exec,suid,dev", "sync,mand", "bind", "remount,rw", "prefixpath=tv", "unc=//nas/torrents", "comment=media,sloppy", "verz=3.0", "frobnicate=1", "=3.0",
+		"noexec,nosuid,nodev,noatime", "exec,suid,dev", "sync,mand", "bind", "remount,rw", "codepage=cp850,iocharset=utf8", "forcedirectio", "context=system_u:object_r:container_file_t:s0", "prefixpath=tv", "unc=//nas/torrents", "comment=media,sloppy", "verz=3.0", "frobnicate=1", "=3.0",
 	} {
 		rows = append(rows, [2]string{torrents, options})
 	}

@@ -124,6 +124,20 @@ func TestPoolOfTheSettings(t *testing.T) {
 	assert.Assert(t, !got.Pools[1].Catalog)
 }
 
+// A share is written as a volume writes it.
+func TestServers(t *testing.T) {
+	for _, server := range []string{"nas", "nas.home.arpa", "my_nas", "_nas", "192.168.1.100", "fd00::1", "[fd00::1]"} {
+		got, problems := assemble(t, "shares: [{name: s, device: '//"+server+"/My Share'}, {name: t, device: torrents}]", "", "SMB_SERVER="+server)
+		assert.NilError(t, joined(problems))
+		assert.Equal(t, got.Shares[0].Device, "//"+server+"/My Share")
+		assert.Equal(t, got.Shares[1].Device, "//"+server+"/torrents")
+	}
+	for _, server := range []string{"", "-nas", "nas_.", "[nas", "[nas]", "[fd00::1", "a b", "[fd00::1]:445"} {
+		_, problems := assemble(t, "shares: [{name: s, device: '//"+server+"/s'}]", "")
+		assert.ErrorContains(t, joined(problems), "must be //server/share")
+	}
+}
+
 func TestStandalone(t *testing.T) {
 	got, problems := assemble(t, "", "", "STANDALONE=true")
 	assert.NilError(t, joined(problems))

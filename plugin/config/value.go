@@ -16,7 +16,7 @@ import (
 // The rules of the parsers below.
 var (
 	nameRule   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
-	hostRule   = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
+	hostRule   = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9._-]*[a-zA-Z0-9_])?$`)
 	deviceRule = regexp.MustCompile(`^(UUID=[0-9A-Fa-f-]{8,36}|LABEL=[^\s,/]{1,64}|/dev/disk/by-[a-z]+/[^\s/]+)$`)
 	targetRule = regexp.MustCompile(`^(iqn\.|eui\.|naa\.)[^\s,]{1,219}$`)
 	shareRule  = regexp.MustCompile(`^[^/\\\s,:][^/\\,:]*(/[^/\\,]+)*$`)
@@ -71,6 +71,11 @@ func parsePortal(text string) (string, error) {
 }
 
 func parseHost(text string) (string, error) {
+	if bare, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(bare, "]") {
+		if address, err := netip.ParseAddr(strings.TrimSuffix(bare, "]")); err == nil && address.Is6() {
+			return text, nil
+		}
+	}
 	if _, err := netip.ParseAddr(text); err != nil && !hostRule.MatchString(text) {
 		return "", bad("must be a host name or an address, without slashes, for example nas.local")
 	}

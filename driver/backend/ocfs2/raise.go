@@ -77,8 +77,12 @@ func (b *Backend) land(name string, current *flight, err error) {
 	close(current.done)
 }
 
-// bringUp finds the disk, logs in to its target if need be, and mounts it.
+// bringUp finds the disk, logs in to its target if need be, and mounts it. It looks again first: another bring-up may have ended after
+// the look that led to this one, and a pool is not mounted twice.
 func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
+	if mount, err := b.mounted(ctx, pool); err != nil || mount != nil {
+		return b.slow(pool, err)
+	}
 	device, err := b.connect(ctx, pool)
 	if err != nil {
 		return err

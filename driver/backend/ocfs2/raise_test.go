@@ -151,6 +151,23 @@ func TestBringUpGoesOn(t *testing.T) {
 	})
 }
 
+// Who found the pool not mounted just before somebody else's bring-up ended does not mount it again.
+func TestBringUpThatIsNotNeededAnyMore(t *testing.T) {
+	b := newBench(t)
+	runs, looks := install(b, true), 0
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op != mountertest.OpTable {
+			return nil
+		}
+		if looks++; looks == 2 {
+			b.kernel.MountHost(poolPath, disk())
+		}
+		return nil
+	})
+	create(t, b, volume("v", "v"))
+	assert.Equal(t, len(runs()), 0)
+}
+
 func TestStuckPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mountedBench(t)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
 )
 
 // maxTests bounds how many shares are tried at once.
@@ -74,13 +77,20 @@ func (d *Driver) CredentialsUse(_ context.Context, name string) (CredentialsUse,
 		}
 	}
 	for _, share := range now.Shares {
-		if share.Credentials == name || share.Credentials == "" && now.Credentials == name {
+		if cmp.Or(share.Credentials, now.Credentials) == name && !forGuests(share) {
 			use.Shares = append(use.Shares, share.Name)
 		}
 	}
 	slices.Sort(use.Volumes)
 	slices.Sort(use.Mounted)
 	return use, nil
+}
+
+// forGuests says whether nobody logs in to a share: its options in the configuration say so.
+func forGuests(share settings.Share) bool {
+	return slices.ContainsFunc(mountoption.Split(strings.Join(share.Options, ",")), func(part mountoption.Part) bool {
+		return part.Name == "guest" || part.Name == "sec" && part.Value == "none"
+	})
 }
 
 // CredentialsTest logs in with credentials: to one share, as it is written for a volume, or to every share of the volumes and of the

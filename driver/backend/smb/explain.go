@@ -22,7 +22,7 @@ type sentence struct {
 
 //nolint:gochecknoglobals // a constant table
 var sentences = []sentence{
-	{syscall.EACCES, false, "the server refused {login}: the user or password is wrong, or the user has no right on the share {name}. {repair}, and check the share's permissions"},
+	{syscall.EACCES, false, "the server refused {login}: {reason} no right on the share {name}. {repair}, and check the share's permissions"},
 	{syscall.EPERM, false, "the server refused {login}: it demands signing, encryption or another kind of login. Add o=seal or o=sec=..., or change the server's settings"},
 	{syscall.ENOENT, false, "the server {server} has no share {name}: check its name with `smbclient -L //{server}`"},
 	{syscall.ENXIO, false, "the server {server} has no share {name}: check its name with `smbclient -L //{server}`"},
@@ -131,10 +131,11 @@ func (s *share) login() string {
 }
 
 func (s *share) fill(text string) string {
+	reason := "the user or password is wrong, or the user has"
 	repair := "Repair them with `docker homelab credentials set " + s.credentials + " --username USER`"
 	switch {
 	case s.credentials == "":
-		repair = "Give the volume credentials"
+		reason, repair = "it wants a user and password, or guests have", "Give the volume credentials"
 	case s.inline() && s.creating:
 		repair = "Correct user and password in the volume's options"
 	case s.inline():
@@ -142,5 +143,5 @@ func (s *share) fill(text string) string {
 			"`docker homelab credentials rotate " + s.credentials + "`, or remove the volume and create it again"
 	}
 	return strings.NewReplacer("{server}", s.server, "{name}", s.name, "{login}", s.login(),
-		"{versions}", strings.Join(s.versions, ", "), "{repair}", repair).Replace(text)
+		"{versions}", strings.Join(s.versions, ", "), "{reason}", reason, "{repair}", repair).Replace(text)
 }

@@ -73,8 +73,12 @@ func TestCredentialsOfAllNodes(t *testing.T) {
 func TestCredentialsAreTried(t *testing.T) {
 	b := newBench(t)
 	now := configured()
-	now.Shares = []settings.Share{{Name: "media", Device: "//nas/media", Credentials: "nas"}, {Name: "other", Device: "//nas/other", Credentials: "tv"},
-		{Name: "public", Device: "//nas/public", Options: []string{"guest"}}, {Name: "open", Device: "//nas/open", Options: []string{"sec=none"}}}
+	now.Shares = []settings.Share{
+		{Name: "media", Device: "//nas/media", Credentials: "nas"},
+		{Name: "other", Device: "//nas/other", Credentials: "tv"},
+		{Name: "public", Device: "//nas/public", Options: []string{"guest"}},
+		{Name: "open", Device: "//nas/open", Options: []string{"sec=none"}},
+	}
 	now.Credentials = "nas"
 	b.source.now.Store(now)
 	_, err := b.driver.CredentialsTest(t.Context(), "nas", "")

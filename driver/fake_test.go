@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,6 +46,9 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	kernel := mountertest.New(t)
 	kernel.MountHost(poolPath, mountertest.FileSystem{Type: "ocfs2", UUID: poolUUID, Source: "/dev/sda"})
+	for _, uuid := range []string{poolUUID, besideUUID} {
+		kernel.SetCluster(uuid, mounter.Cluster{Name: "homelab", Region: true})
+	}
 	b := &bench{kernel: kernel, pool: &pool{kernel: kernel}, share: &share{}, engines: &engines{ended: map[driver.Engine]bool{}}, source: fixed(configured())}
 	state := kernel.Temp()
 	log := logrus.New()
@@ -122,7 +124,7 @@ func fixed(now *settings.Settings) *current {
 func (c *current) Current() *settings.Settings { return c.now.Load() }
 
 // besideName and besidePath are a second pool, with nothing of the driver's on it.
-const besideName, besidePath = "app-data", "/mnt/app-data"
+const besideName, besidePath, besideUUID = "app-data", "/mnt/app-data", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
 
 // pool is a backend with plain folders on the fake kernel's pool.
 type pool struct {
@@ -138,9 +140,11 @@ type pool struct {
 	// name, when set, is what the pool is called in the configuration.
 	name atomic.Value
 	// hang makes Create and Stage wait until their time is over.
-	hang  atomic.Bool
-	mu    sync.Mutex
-	trash []string
+	hang atomic.Bool
+	// restore, when set, takes an entry "entry" out of the trash.
+	restore func() error
+	mu      sync.Mutex
+	trash   []string
 }
 
 var errAway = fmt.Errorf("pool media-apps is not mounted: %w", backend.ErrUnavailable)
@@ -216,7 +220,7 @@ func (p *pool) proven() *backend.Pool {
 
 func (p *pool) Prove(_ context.Context, name string) (backend.Pool, error) {
 	if name == besideName {
-		return backend.Pool{Name: name, UUID: strings.Repeat("B", 32), Path: besidePath, Private: filepath.Join(p.kernel.HostPath(besidePath), backend.PrivateFolder)}, nil
+		return backend.Pool{Name: name, UUID: besideUUID, Path: besidePath, Private: filepath.Join(p.kernel.HostPath(besidePath), backend.PrivateFolder)}, nil
 	}
 	if p.away.Load() || p.Refuses("media-apps", true) {
 		return backend.Pool{}, errAway
@@ -241,9 +245,19 @@ func (p *pool) Prepare(ctx context.Context, name string) (backend.Pool, error) {
 	return proven, nil
 }
 
-func (p *pool) TrashList(context.Context, string) ([]driver.TrashEntry, error) { return nil, nil }
+func (p *pool) TrashList(context.Context, string) ([]driver.TrashEntry, error) {
+	if p.restore == nil {
+		return nil, nil
+	}
+	return []driver.TrashEntry{{ID: "entry", Pool: "media-apps"}}, nil
+}
 
-func (p *pool) TrashRestore(context.Context, string, backend.Volume) error { return nil }
+func (p *pool) TrashRestore(context.Context, string, backend.Volume) error {
+	if p.restore == nil {
+		return nil
+	}
+	return p.restore()
+}
 
 func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, error) { return 0, nil }
 

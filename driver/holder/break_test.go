@@ -1,6 +1,7 @@
 package holder_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -101,6 +102,20 @@ func TestTwoNodesWithOneName(t *testing.T) {
 	impostor := l.node(2, "boot-b", func(o *holder.Options) { o.Node = "node-1" })
 	_, err := impostor.Join(t.Context(), l.directory("sonarr"), holder.Exclusive, vol1)
 	assert.ErrorContains(t, err, `node number 1 is live and has this node's name, "node-1"; give each node a NODE_NAME of its own`)
+}
+
+// Another cluster manager's nodes have no o2cb numbers: with the same one, each would take the others' holds for its own.
+func TestNodesWithoutANumber(t *testing.T) {
+	l := newLab(t)
+	foreign := func(number int) *host {
+		made := l.node(number, fmt.Sprint("boot-", number))
+		made.kernel.foreign = true
+		return made
+	}
+	for _, node := range []*host{foreign(1), foreign(2)} {
+		_, err := node.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
+		assert.ErrorContains(t, err, "this node has no number in an o2cb cluster")
+	}
 }
 
 func TestNamesThatAreRefused(t *testing.T) {

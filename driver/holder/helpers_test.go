@@ -50,15 +50,18 @@ type kernel struct {
 	region *region
 	number int
 	boot   string
-	// blind has the node see no heartbeat region.
-	blind bool
-	gate  chan struct{} // work waits for it when it is set
-	guard mounter.Guard
+	// blind has the node see no heartbeat region, foreign no o2cb at all.
+	blind, foreign bool
+	gate           chan struct{} // work waits for it when it is set
+	guard          mounter.Guard
 }
 
 func (k *kernel) BootID() string { return k.boot }
 
 func (k *kernel) Cluster(context.Context, string) (mounter.Cluster, error) {
+	if k.foreign {
+		return mounter.Cluster{}, nil
+	}
 	if k.blind {
 		return mounter.Cluster{Name: "homelab", Node: k.number}, nil
 	}

@@ -47,6 +47,10 @@ func (k *Keeper) look(ctx context.Context, pool backend.Pool, dir *durable.Dir) 
 	if err != nil {
 		return view{}, fmt.Errorf("ask the cluster stack for this node's number: %w", err)
 	}
+	if cluster.Name == "" || cluster.Node < 0 { // every such node would take every holder for itself
+		return view{}, fmt.Errorf("this node has no number in an o2cb cluster (%q), so that the holders of pool %s cannot be told apart: start it (systemctl start o2cb), with this node in /etc/ocfs2/cluster.conf",
+			cluster.Name, pool.Name)
+	}
 	now.cluster, now.self.Node = cluster, cluster.Node
 	return now, nil
 }

@@ -144,10 +144,11 @@ func (b *Backend) proveCluster(ctx context.Context, found *proven, mount mounter
 	if has("localflocks") {
 		return fail(found.Pool, "it is mounted at %s with localflocks, so that nodes do not see each other's locks; mount it without", found.Path)
 	}
-	if slices.ContainsFunc(options, func(option string) bool {
+	if i := slices.IndexFunc(options, func(option string) bool {
 		return strings.HasPrefix(option, "cluster_stack=") && option != "cluster_stack=o2cb"
-	}) {
-		return nil // another cluster manager watches the nodes
+	}); i >= 0 {
+		return fail(found.Pool, "it is mounted at %s with %s, but which nodes live, and which one this is, only o2cb tells: two nodes would write one database. "+
+			"Set up o2cb on every node, change the file system to it (tunefs.ocfs2 --update-cluster-stack) and mount it again", found.Path, options[i])
 	}
 	if !has("heartbeat=local") && !has("heartbeat=global") {
 		return fail(found.Pool, "it is mounted at %s without a heartbeat, for one node only: two nodes would destroy it. Start the cluster (systemctl start o2cb) and mount it again; "+

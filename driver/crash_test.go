@@ -215,3 +215,21 @@ func TestKilledCreateThatIsRefusedIsGivenUp(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, len(secrets), 0)
 }
+
+// So is one that was to begin with an entry of the trash that is gone by now: it would be tried for ever.
+func TestKilledCreateWhoseTrashEntryIsGoneIsGivenUp(t *testing.T) {
+	b := newBench(t)
+	b.pool.restore = func() error { return nil }
+	b.create(t, "films", map[string]string{"class": "db", "from": "trash/entry"})
+	record := filepath.Join(b.pool.proven().Private, backend.CatalogFolder, "volumes", "films.json")
+	content, err := os.ReadFile(record)
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(record, []byte(strings.Replace(string(content), `"ready"`, `"creating"`, 1)), 0o600))
+	assert.NilError(t, os.RemoveAll(filepath.Join(b.options.StateDir, "mirror")))
+	b.pool.restore = func() error { return &backend.Failure{Err: backend.ErrRefused, Text: "there is no entry"} }
+	b.start(t)
+	b.create(t, "other", map[string]string{"class": "db"}) // attaches the catalog
+	b.driver.Sweep(t.Context())
+	_, err = os.Stat(record)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}

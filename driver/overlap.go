@@ -62,8 +62,8 @@ func onePool(a, b backend.Location) bool {
 	return a.PoolUUID == b.PoolUUID
 }
 
-// giveWay ends a Create that was interrupted before it saw that another volume is above or below its directory, or that its share
-// refuses it.
+// giveWay ends a Create that was interrupted before it saw that another volume is above or below its directory, that its share
+// refuses it, or that the data which it was to begin with is not to be had.
 func (d *Driver) giveWay(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, storage backend.Backend, pool *backend.Pool) error {
 	if err := d.takeBack(ctx, storage, record); err != nil {
 		return err

@@ -221,15 +221,16 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 		location, err = storage.Create(ctx, volumeOf(record), true)
 		given = refusesShare(record, err)
 	}
+	if err == nil {
+		record.Location = location
+		err = d.fill(ctx, record)
+		given = errors.Is(err, backend.ErrRefused) // as of an entry of the trash that is gone by now
+	}
 	switch {
 	case given: // nobody was told that it is there
 		d.log.WithError(err).WithField("volume", name).Warn("a volume that was not completely made is given up")
 		return d.giveWay(ctx, record, shelf, storage, pool)
 	case err != nil:
-		return err
-	}
-	record.Location = location
-	if err := d.fill(ctx, record); err != nil {
 		return err
 	}
 	return d.ready(ctx, draft{record: record, shelf: shelf})

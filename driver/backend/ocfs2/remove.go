@@ -81,7 +81,7 @@ func (b *Backend) discard(root *os.Root, pool proven, volume backend.Volume) err
 	}
 	mine := b.newEntry(volume)
 	if i := slices.IndexFunc(known, func(e entry) bool { return e.VolumeID == volume.ID }); i >= 0 {
-		if mine = known[i]; mine.data {
+		if mine = known[i]; mine.data || mine.doomed {
 			return nil // what is there now came after the move
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -54,7 +55,7 @@ func (b *Backend) restore(ctx context.Context, root *os.Root, pool proven, id st
 	case err != nil:
 		return err
 	case !waiting && empty:
-		return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("there is no entry %q in the trash of the pool; `docker homelab trash ls` lists them", id)}
+		return noEntry(id)
 	case waiting && !empty:
 		return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("the directory %q is not empty, so that the entry %q of the trash is not moved there; name another subdir", volume.Location.Subdir, id)}
 	case waiting:
@@ -88,5 +89,12 @@ func (b *Backend) exchange(root *os.Root, pool proven, id string, volume backend
 	if err := root.Remove(subdir); err != nil {
 		return err
 	}
-	return b.move(root, dataPath(id), subdir)
+	if err := b.move(root, dataPath(id), subdir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return noEntry(id) // another node took it out, or began to delete it, just now
+}
+
+func noEntry(id string) error {
+	return &backend.Failure{Err: backend.ErrRefused, Text: fmt.Sprintf("there is no entry %q in the trash of the pool; `docker homelab trash ls` lists them", id)}
 }

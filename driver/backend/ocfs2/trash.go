@@ -14,13 +14,14 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
-	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 const (
 	entryFile = "entry.json"
 	dataName  = "data"
-	maxEntry  = 64 << 10
+	// doomedName is what the data is called from the beginning of its deletion.
+	doomedName = "deleted"
+	maxEntry   = 64 << 10
 	// stamp begins an entry's name, so that names sort by time.
 	stamp = "20060102T150405Z"
 )
@@ -38,6 +39,7 @@ type entry struct {
 	Removed  time.Time        `json:"removed"`
 	Location backend.Location `json:"location"`
 	data     bool             // the data is there; else a crash came between
+	doomed   bool             // its deletion has begun
 }
 
 // TrashList lists the data of removed volumes on a pool, the oldest first.
@@ -103,11 +105,15 @@ func entries(root *os.Root, private string) ([]entry, error) {
 			continue
 		}
 		read.ID = folder.Name()
-		_, err = root.Lstat(dataPath(read.ID))
-		read.data = err == nil
+		read.data, read.doomed = present(root, dataPath(read.ID)), present(root, doomedPath(read.ID))
 		found = append(found, read)
 	}
 	return found, err
+}
+
+func present(root *os.Root, name string) bool {
+	_, err := root.Lstat(name)
+	return err == nil
 }
 
 func entryPath(id string) string {
@@ -115,6 +121,8 @@ func entryPath(id string) string {
 }
 
 func dataPath(id string) string { return path.Join(entryPath(id), dataName) }
+
+func doomedPath(id string) string { return path.Join(entryPath(id), doomedName) }
 
 // newEntry describes what is about to be moved.
 func (b *Backend) newEntry(volume backend.Volume) entry {
@@ -191,59 +199,6 @@ func (b *Backend) syncFolder(root *os.Root, name string) error {
 		return err
 	}
 	return errors.Join(directory.Sync(dir, b.durable...), dir.Close())
-}
-
-// TrashEmpty deletes an entry, or, when id is "", all that were removed before a time, and says how many. It stops at the
-// context's end and can be repeated.
-func (b *Backend) TrashEmpty(ctx context.Context, name, id string, before time.Time) (int, error) {
-	if id != "" {
-		if err := checkEntryID(id); err != nil {
-			return 0, err
-		}
-	}
-	pool, err := b.trashPool(ctx, name)
-	if errors.Is(err, backend.ErrUnused) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	count := 0
-	err = b.work(ctx, pool, "trash", func(root *os.Root) error {
-		all, err := entries(root, pool.private())
-		problems := several.Append(nil, list(err)...)
-		for _, e := range all {
-			if (id == "" && e.Removed.Before(before)) || e.ID == id {
-				if err := b.deleteEntry(ctx, root, e.ID); err != nil {
-					problems = several.Append(problems, err)
-					continue
-				}
-				count++
-			}
-		}
-		return problems.ErrorOrNil()
-	})
-	if err != nil {
-		return 0, b.slow(pool.Pool, err)
-	}
-	return count, nil
-}
-
-// deleteEntry deletes the data first: what is left of an interrupted delete is still listed.
-func (b *Backend) deleteEntry(ctx context.Context, root *os.Root, id string) error {
-	folder, err := directory.Open(root, entryPath(id))
-	if err != nil {
-		return err
-	}
-	err = directory.Delete(ctx, folder, dataName, b.durable...)
-	if err = errors.Join(err, folder.Close()); err != nil {
-		return err
-	}
-	trash, err := directory.Open(root, path.Dir(entryPath(id)))
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Delete(ctx, trash, id, b.durable...), trash.Close())
 }
 
 func checkEntryID(id string) error {

@@ -96,7 +96,18 @@ func (b *Backend) discard(root *os.Root, pool proven, volume backend.Volume) err
 	if slices.ContainsFunc(known, func(e entry) bool { return e.ID == mine.ID && e.VolumeID != volume.ID }) {
 		mine.ID += "-" + volume.ID[:8] // two of one name within a second
 	}
-	if err := b.write(pool.private(), mine); err != nil {
+	return b.discardInto(root, pool.private(), volume, mine)
+}
+
+// discardInto moves the directory into an entry that is new, or that a crash has left empty. The mark is read again before that: this
+// thread may have stood still on a pool that hung, while another node ended the removal, of which the mark goes last, and made another
+// volume of the directory's name.
+func (b *Backend) discardInto(root *os.Root, private string, volume backend.Volume, mine entry) error {
+	if err := b.write(private, mine); err != nil {
+		return err
+	}
+	_, marked, err := backend.ReadMark(private, volume.Location.Subdir, volume.ID, b.durable...)
+	if err != nil || !marked {
 		return err
 	}
 	return b.move(root, volume.Location.Subdir, dataPath(mine.ID))

@@ -3,12 +3,14 @@ package ocfs2_test
 import (
 	"io/fs"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -133,4 +135,31 @@ func TestRemoveRefusesMountsAndOthersDirectories(t *testing.T) {
 	assert.ErrorContains(t, b.backend.Remove(t.Context(), v), id2)
 	assert.NilError(t, b.backend.Remove(t.Context(), second))
 	assert.NilError(t, b.backend.Remove(t.Context(), v))
+}
+
+// A removal hangs with its pool, half done. Meanwhile another node ends it, and makes a volume of the same directory: that one stays.
+func TestLateRemovalLeavesTheNextVolume(t *testing.T) {
+	private, hung := "", false
+	var b *bench
+	b = mountedBench(t, durable.WithFault(func(op, name string) error {
+		if op != durable.OpRename || !strings.HasSuffix(name, "/entry.json") || hung {
+			return nil
+		}
+		hung = true
+		assert.NilError(t, os.Rename(b.path("radarr"), b.path("moved by the other node")))
+		assert.NilError(t, backend.RemoveMark(private, "radarr", id))
+		assert.NilError(t, os.Mkdir(b.path("radarr"), 0o700))
+		assert.NilError(t, os.WriteFile(b.path("radarr/db"), []byte("new rows"), 0o600))
+		return backend.WriteMark(private, backend.Mark{Volume: id2, Subdir: "radarr"})
+	}))
+	private = b.path(".homelab-storage")
+	v := create(t, b, volume("radarr", "radarr"))
+	assert.NilError(t, b.backend.Remove(t.Context(), v))
+	assert.Assert(t, hung)
+	text, err := os.ReadFile(b.path("radarr/db"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(text), "new rows")
+	trash, err := b.backend.TrashList(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	assert.Equal(t, len(trash), 0)
 }

@@ -26,6 +26,24 @@ func (d *Driver) Intend(ctx context.Context, name string) error {
 	return err
 }
 
+// Withdraw is the second half of such a Remove, which has seen the hold.
+func (d *Driver) Withdraw(ctx context.Context, name string) error {
+	record, shelf, _ := d.records.get(name)
+	record.State = catalog.Ready
+	_, err := shelf.Put(ctx, record)
+	return err
+}
+
+// Hold is the first half of a Mount.
+func (d *Driver) Hold(ctx context.Context, name string) error {
+	record, _, _ := d.records.get(name)
+	staged, err := d.backends[record.Location.Kind].Stage(ctx, volumeOf(record))
+	if err != nil {
+		return err
+	}
+	return d.join(ctx, record, staged)
+}
+
 func (d *Driver) rest() {
 	for _, kind := range d.background() {
 		kind.group.Wait()

@@ -135,6 +135,8 @@ type pool struct {
 	standalone atomic.Bool
 	// failRemove makes a Remove fail after its intent was recorded.
 	failRemove atomic.Bool
+	// removing, when set, is done in the middle of a Remove.
+	removing func()
 	// refuseRemove makes a Remove refuse, as of a directory that another volume has too.
 	refuseRemove atomic.Bool
 	// name, when set, is what the pool is called in the configuration.
@@ -201,6 +203,9 @@ func (p *pool) Remove(_ context.Context, volume backend.Volume) error {
 	}
 	if p.failRemove.Load() {
 		return errAway
+	}
+	if p.removing != nil {
+		p.removing()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

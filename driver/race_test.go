@@ -15,6 +15,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 // Two nodes make one volume at the same moment, and remove it: compose does that on every node.
@@ -91,6 +92,54 @@ func TestCompleteARemovalOfAMountedVolume(t *testing.T) {
 		second.create(t, "films", map[string]string{"class": "db"})
 		assert.DeepEqual(t, b.pool.trash, []string{"films"})
 	})
+}
+
+// Two nodes remove a volume, as ansible does. One sees a third's hold and takes its intent back, which must not come while the other
+// moves the data away: the third node's container would write into the trash.
+func TestIntentIsNotTakenBackUnderARemoval(t *testing.T) {
+	for what, do := range map[string]func(*driver.Driver) error{
+		"removal":    func(d *driver.Driver) error { return d.Remove(t.Context(), "films") },
+		"completion": func(d *driver.Driver) error { return d.Create(t.Context(), "films", map[string]string{"class": "db"}) },
+	} {
+		b := newBench(t)
+		b.create(t, "films", map[string]string{"class": "db"})
+		second := b.other(t)
+		second.create(t, "attached", nil)
+		assert.NilError(t, b.driver.Intend(t.Context(), "films"))
+		var withdrawn error
+		b.pool.removing = func() { withdrawn = b.driver.Withdraw(t.Context(), "films") }
+		assert.NilError(t, do(second.driver), what)
+		assert.ErrorIs(t, withdrawn, catalog.ErrChanged, what)
+		assert.DeepEqual(t, b.pool.trash, []string{"films"})
+	}
+}
+
+// Nor does the second one take the intent back: the hold that it sees is of a Mount that sees the intent, and goes.
+func TestSecondRemovalWaitsForAHoldThatGoes(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "films", map[string]string{"class": "db"})
+	held := false
+	b.options.Durable = []durable.Option{durable.WithFault(func(op, name string) error {
+		if op != durable.OpWrite || name != "volumes/films.json" || held {
+			return nil
+		}
+		held = true
+		return b.driver.Hold(t.Context(), "films")
+	})}
+	second := b.other(t)
+	second.create(t, "attached", nil)
+	assert.NilError(t, b.driver.Intend(t.Context(), "films"))
+	err := second.driver.Remove(t.Context(), "films")
+	assert.ErrorContains(t, err, "the removal has begun and goes on by itself")
+	assert.ErrorContains(t, err, "it is in use on node node1")
+	info, err := second.driver.Get(t.Context(), "films")
+	assert.NilError(t, err)
+	assert.Equal(t, info.Status["state"], string(catalog.Removing))
+	b.driver.Sweep(t.Context()) // the Mount fails, and gives its hold back
+	second.driver.Sweep(t.Context())
+	assert.DeepEqual(t, b.pool.trash, []string{"films"})
+	_, err = second.driver.Get(t.Context(), "films")
+	assert.ErrorIs(t, err, driver.ErrNotFound)
 }
 
 // A removed volume is not mounted by a node that has not heard of it yet.

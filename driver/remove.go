@@ -47,20 +47,27 @@ func (d *Driver) remove(ctx context.Context, record catalog.Record, shelf *catal
 	if err := d.unused(ctx, record); err != nil {
 		return err
 	}
-	if record.State != catalog.Removing {
-		record.State = catalog.Removing
-		if record, err = shelf.Put(ctx, record); err != nil {
-			return writable(err)
-		}
+	anothers := record.State == catalog.Removing
+	if record, err = claim(ctx, record, shelf); err != nil {
+		return err
 	}
-	return d.carryOut(ctx, record, shelf, pool)
+	return d.carryOut(ctx, record, shelf, pool, anothers)
 }
 
-// carryOut does what was intended. What must not be done is not left as an intent: it would be done later, when nobody asks.
-func (d *Driver) carryOut(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, pool *backend.Pool) error {
+// claim records that a volume is being removed, also when that is on record: whoever did it cannot take it back from then on, as it
+// would when it sees a hold, while the data is on its way to the trash.
+func claim(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) (catalog.Record, error) {
+	record.State = catalog.Removing
+	record, err := shelf.Put(ctx, record)
+	return record, writable(err)
+}
+
+// carryOut does what was intended. What must not be done is not left as an intent: it would be done later, when nobody asks. An intent
+// that was another's stays, since that one may be carrying it out now; a hold that is seen then is of a Mount that sees the intent.
+func (d *Driver) carryOut(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, pool *backend.Pool, anothers bool) error {
 	err := d.unused(ctx, record) // again: another node may have mounted it before it saw the intent
-	refused := err != nil
-	if !refused {
+	refused := err != nil && !anothers
+	if err == nil {
 		err = d.finishRemove(ctx, record, shelf, pool)
 		refused = errors.Is(err, backend.ErrRefused)
 	}
@@ -80,10 +87,16 @@ func (d *Driver) carryOut(ctx context.Context, record catalog.Record, shelf *cat
 }
 
 // completeRemove ends a removal that was interrupted, perhaps one that another node is just carrying out: a node that mounted the volume
-// before it saw the intent keeps it. The intent stays; to take it back is up to whoever had it.
+// before it saw the intent keeps it. The intent stays; to take it back is up to whoever had it last.
 func (d *Driver) completeRemove(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) error {
 	pool, err := d.attachFor(ctx, shelf)
 	if err != nil {
+		return err
+	}
+	if err := d.unused(ctx, record); err != nil {
+		return err
+	}
+	if record, err = claim(ctx, record, shelf); err != nil {
 		return err
 	}
 	if err := d.unused(ctx, record); err != nil {

@@ -178,6 +178,8 @@ func (v *view) add(record *Record, use Use, at time.Time, made *attempt) bool {
 		record.Holders = append(record.Holders, entry)
 		return true
 	}
+	renamed := record.Holders[mine].Name != v.self.Name // others ask for a node, and see that it has rebooted, by its name
+	record.Holders[mine].Name = v.self.Name
 	uses := slices.Clone(record.Holders[mine].Uses)
 	found := slices.IndexFunc(uses, func(other Use) bool { return other.Volume == use.Volume })
 	switch {
@@ -185,7 +187,7 @@ func (v *view) add(record *Record, use Use, at time.Time, made *attempt) bool {
 		uses = append(uses, use)
 	case uses[found].Mode == use.Mode || uses[found].Mode == Exclusive:
 		made.result.Again = true
-		return false
+		return renamed
 	default:
 		made.result.Again = true
 		uses[found].Mode = use.Mode

@@ -29,8 +29,11 @@ func (d *Driver) DrainProgress(ctx context.Context, pool string, seen int) (Drai
 	return d.drains.Progress(ctx, pool, seen)
 }
 
-// drainable refuses names that are no pool with a disk.
+// drainable refuses names that are no pool with a disk, and every pool of a node that is being left.
 func (d *Driver) drainable(pool string) error {
+	if d.leaving.Load() {
+		return errLeaving
+	}
 	if configured, ok := d.options.Settings.Current().PoolNamed(pool); ok && !configured.Standalone {
 		return nil
 	}

@@ -16,8 +16,8 @@ import (
 var errLeaving = errors.New("homelab-storage is being uninstalled from this node (docker homelab uninstall); enable the plugin again (docker plugin disable -f, then enable) to use its volumes here")
 
 // Leave takes off this node what the plugin brought: the volumes' mounts, the holds, the pools that it mounted, their heartbeat and
-// the iSCSI sessions that it made. Data, records and credentials stay. It is refused while anything uses a volume; after a failure
-// the plugin works on as before. It says in sentences what it did.
+// the iSCSI sessions that it made. Data, records and credentials stay. It is refused while anything uses a volume, and during a drain;
+// after a failure the plugin works on as before. It says in sentences what it did.
 func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 	if err := d.busy(ctx); err != nil {
 		return nil, err
@@ -28,10 +28,15 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 		if err != nil {
 			d.leaving.Store(false)
 			for _, pool := range pools {
-				d.options.Pools.Admit(pool)
+				if !d.drains.Drained(pool) { // else it would be mounted while somebody checks its disk
+					d.options.Pools.Admit(pool)
+				}
 			}
 		}
 	}()
+	if i := slices.IndexFunc(pools, d.drains.Going); i >= 0 {
+		return nil, fmt.Errorf("pool %s is being drained now; wait until that has ended (docker homelab drain %[1]s shows it)", pools[i])
+	}
 	var volumes []catalog.Record
 	for _, name := range d.touched(ctx) {
 		record, _, known := d.records.get(name)

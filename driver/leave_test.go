@@ -9,6 +9,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -22,6 +23,36 @@ func TestLeaveIsRefusedWhileAVolumeIsUsed(t *testing.T) {
 	assert.Error(t, err, `volume "radarr" is used by process 7 (Radarr), at /config: stop it`)
 	assert.Equal(t, len(b.pool.Calls()), 0)
 	b.mount(t, "radarr", "b")
+}
+
+// A drained pool may be under repair: an uninstallation that fails does not have it mounted again.
+func TestLeaveKeepsADrainedPoolOut(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "radarr", map[string]string{"class": "db"})
+	_, err := b.drain(t, driver.DrainOptions{Hold: true})
+	assert.NilError(t, err)
+	b.pool.Fail("leave", errors.New("the iSCSI session is still there"))
+	_, err = b.driver.Leave(t.Context())
+	assert.ErrorContains(t, err, "the iSCSI session is still there")
+	assert.Assert(t, b.pool.Refuses("media-apps", true))
+	_, err = b.driver.Mount(t.Context(), "radarr", "a", engine())
+	assert.ErrorIs(t, err, errAway)
+}
+
+// What a drain does, and above all its check of the disk, is not cut off.
+func TestLeaveWaitsForADrain(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "radarr", map[string]string{"class": "db"})
+	var refused error
+	b.pool.OnRefuse = func() {
+		b.pool.OnRefuse = nil
+		_, refused = b.driver.Leave(t.Context())
+	}
+	_, err := b.drain(t, driver.DrainOptions{})
+	assert.NilError(t, err)
+	assert.Error(t, refused, "pool media-apps is being drained now; wait until that has ended (docker homelab drain media-apps shows it)")
+	assert.Assert(t, !slices.Contains(b.pool.Calls(), "leave"))
+	b.mount(t, "radarr", "a")
 }
 
 func TestLeaveTakesEverythingAway(t *testing.T) {
@@ -46,6 +77,8 @@ func TestLeaveTakesEverythingAway(t *testing.T) {
 		assert.NilError(t, err)
 		assert.Assert(t, !slices.ContainsFunc(table, func(m mounter.Mount) bool { return filepath.Dir(m.Target) == b.options.MountRoot }))
 		_, err = b.driver.Mount(t.Context(), "radarr", "c", engine())
+		assert.ErrorContains(t, err, "homelab-storage is being uninstalled from this node")
+		_, err = b.undrain(t)
 		assert.ErrorContains(t, err, "homelab-storage is being uninstalled from this node")
 	})
 }

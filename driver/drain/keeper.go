@@ -117,6 +117,15 @@ func (k *Keeper) Undrain(ctx context.Context, pool string) (Report, error) {
 	return k.jobs.begin(ctx, pool, func(ctx context.Context, say say) error { return k.undrain(ctx, pool, say) })
 }
 
+// Going says whether a Drain or an Undrain of a pool goes on now.
+func (k *Keeper) Going(pool string) bool { return k.jobs.going(pool) }
+
+// Drained says whether a pool is out of use on this node, until Undrain. One whose state cannot be read may be.
+func (k *Keeper) Drained(pool string) bool {
+	known, ok, err := k.read(pool)
+	return err != nil || ok && !known.Lifted
+}
+
 // Progress waits for a while until the report of the latest Drain or Undrain has more than some lines, or an end.
 func (k *Keeper) Progress(ctx context.Context, pool string, seen int) (Report, error) {
 	return k.jobs.progress(ctx, pool, seen)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -100,17 +101,32 @@ func (b *Backend) Leave(ctx context.Context, name string) ([]string, error) {
 	if done.Target == "" {
 		return lines, nil
 	}
+	if err := b.logOut(ctx, pool, done); err != nil {
+		return lines, err
+	}
+	lines = append(lines, fmt.Sprintf("Logged out of the iSCSI target %s.", done.Target))
+	return lines, b.remark(ctx, name, func(done *deeds) { done.Target, done.Portal = "", "" })
+}
+
+// logOut ends the iSCSI session, unless a check of the disk goes on.
+func (b *Backend) logOut(ctx context.Context, pool settings.Pool, done deeds) error {
+	device, err := b.device(ctx, pool)
+	if err == nil && device != "" {
+		err = b.unchecked(ctx, pool, device)
+	}
+	if err != nil {
+		return b.slow(pool, err)
+	}
 	output, err := b.kernel.Run(ctx, mounter.Command{
 		Name: "iscsiadm", Args: []string{"-m", "node", "-T", done.Target, "-p", done.Portal, "--logout"}, Limit: loginLimit,
 	})
 	if err != nil {
-		return lines, b.slow(pool, err)
+		return b.slow(pool, err)
 	}
 	if output.Code != 0 && output.Code != noSession {
-		return lines, fail(pool, "the iSCSI session to %s is still there (%s); end it with: iscsiadm -m node -T %s -p %s --logout", done.Target, last(output.Stderr), done.Target, done.Portal)
+		return fail(pool, "the iSCSI session to %s is still there (%s); end it with: iscsiadm -m node -T %s -p %s --logout", done.Target, last(output.Stderr), done.Target, done.Portal)
 	}
-	lines = append(lines, fmt.Sprintf("Logged out of the iSCSI target %s.", done.Target))
-	return lines, b.remark(ctx, name, func(done *deeds) { done.Target, done.Portal = "", "" })
+	return nil
 }
 
 // noSession is ISCSI_ERR_NO_OBJS_FOUND (open-iscsi, iscsi_err.h).

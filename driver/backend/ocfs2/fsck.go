@@ -70,14 +70,8 @@ func (b *Backend) ready(ctx context.Context, pool settings.Pool, repair bool) (s
 	if err != nil {
 		return "", err
 	}
-	occupants, err := b.kernel.Occupants(ctx, b.real(device), "")
-	if err != nil {
-		return "", b.slow(pool, err)
-	}
-	for _, one := range occupants {
-		if strings.HasSuffix(one.Name, ".ocfs2") { // a check of an earlier run of the plugin goes on without it
-			return "", fail(pool, "%s works on its disk %s (process %d); try again when it has ended", one.Name, device, one.PID)
-		}
+	if err := b.unchecked(ctx, pool, device); err != nil {
+		return "", err
 	}
 	if !repair {
 		return device, nil
@@ -88,4 +82,18 @@ func (b *Backend) ready(ctx context.Context, pool settings.Pool, repair bool) (s
 			"a node that died is listed until another one has mounted the pool", strings.Join(others, ", "), pool.Name)
 	}
 	return device, err
+}
+
+// unchecked refuses a disk that a program of the host's ocfs2-tools works on: a check of an earlier run of the plugin goes on without it.
+func (b *Backend) unchecked(ctx context.Context, pool settings.Pool, device string) error {
+	occupants, err := b.kernel.Occupants(ctx, b.real(device), "")
+	if err != nil {
+		return b.slow(pool, err)
+	}
+	for _, one := range occupants {
+		if strings.HasSuffix(one.Name, ".ocfs2") {
+			return fail(pool, "%s works on its disk %s (process %d); try again when it has ended", one.Name, device, one.PID)
+		}
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package ocfs2_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -212,4 +214,21 @@ func TestLeave(t *testing.T) {
 	assert.DeepEqual(t, lines, []string{"Left pool media-apps mounted at /mnt/iscsi/media-apps: the host mounted it, not the plugin."})
 	_, err = b.backend.Leave(t.Context(), "standalone")
 	assert.ErrorContains(t, err, "there is nothing to unmount or check")
+}
+
+// A check goes on without the plugin that began it, for hours, and a disk that goes under a repair is a file system that is lost.
+func TestLeaveKeepsTheDiskOfARunningCheck(t *testing.T) {
+	b := newBench(t)
+	runs := install(b, true)
+	notes := b.kernel.HostPath("/run/homelab-storage/pools")
+	assert.NilError(t, os.MkdirAll(notes, 0o700))
+	assert.NilError(t, os.WriteFile(filepath.Join(notes, "media-apps.json"), []byte(`{"target":"`+target+`","portal":"192.168.1.100"}`), 0o600))
+	b.kernel.SetUsers("/dev/sdb", mounter.User{PID: 9, Name: "fsck.ocfs2", Target: "/dev/sdb"})
+	_, err := b.backend.Leave(t.Context(), "media-apps")
+	assert.Error(t, err, "pool media-apps: fsck.ocfs2 works on its disk /dev/sdb (process 9); try again when it has ended")
+	assert.Assert(t, !strings.Contains(strings.Join(runs(), "\n"), "--logout"))
+	b.kernel.SetUsers("/dev/sdb")
+	lines, err := b.backend.Leave(t.Context(), "media-apps")
+	assert.NilError(t, err)
+	assert.DeepEqual(t, lines, []string{"Logged out of the iSCSI target " + target + "."})
 }

@@ -59,6 +59,14 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 		lines = append(lines, done...)
 		problems = several.Append(problems, err)
 	}
+	if err := problems.ErrorOrNil(); err != nil {
+		return lines, err
+	}
+	for _, pool := range pools { // when all are unmounted: a session may have the disks of several, and a heartbeat that loses its disk resets the node
+		done, err := d.options.Pools.Disconnect(ctx, pool)
+		lines = append(lines, done...)
+		problems = several.Append(problems, err)
+	}
 	return lines, problems.ErrorOrNil()
 }
 

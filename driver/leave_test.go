@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -53,6 +54,18 @@ func TestLeaveWaitsForADrain(t *testing.T) {
 	assert.Error(t, refused, "pool media-apps is being drained now; wait until that has ended (docker homelab drain media-apps shows it)")
 	assert.Assert(t, !slices.Contains(b.pool.Calls(), "leave"))
 	b.mount(t, "radarr", "a")
+}
+
+// Pools may share an iSCSI session.
+func TestLeaveUnmountsAllPoolsBeforeASessionEnds(t *testing.T) {
+	b := newBench(t)
+	now := configured()
+	now.Pools = append(now.Pools, settings.Pool{Name: besideName, Path: besidePath})
+	b.source.now.Store(now)
+	_, err := b.driver.Leave(t.Context())
+	assert.NilError(t, err)
+	calls := slices.DeleteFunc(b.pool.Calls(), func(call string) bool { return call != "leave" && call != "disconnect" })
+	assert.DeepEqual(t, calls, []string{"leave", "leave", "disconnect", "disconnect"})
 }
 
 func TestLeaveTakesEverythingAway(t *testing.T) {

@@ -20,9 +20,12 @@ type Upkeep interface {
 	CheckDisk(ctx context.Context, pool string, repair bool) (Verdict, error)
 	// Lift mounts the pool and proves it.
 	Lift(ctx context.Context, pool string) error
-	// Leave undoes on this node what the backend did to bring the pool up: the mount, the iSCSI session; and says so in
-	// sentences. What the host did itself stays. Refuse the pool first.
+	// Leave unmounts the pool when the backend mounted it, and says so in sentences. What the host did itself stays. Refuse the
+	// pool first.
 	Leave(ctx context.Context, pool string) ([]string, error)
+	// Disconnect ends the iSCSI session that the backend made for the pool, unless a disk of it is in use, and says so. Leave all
+	// pools first: several may have their disks in one session.
+	Disconnect(ctx context.Context, pool string) ([]string, error)
 }
 
 // Verdict is what a check of a file system found.

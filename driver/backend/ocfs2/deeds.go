@@ -76,7 +76,7 @@ func readDeeds(notes *durable.Dir, name string) (deeds, error) {
 	return done, nil
 }
 
-// Leave undoes what was done to bring a pool up. It is repeated after a failure, from where that was.
+// Leave unmounts a pool that this backend mounted. It is repeated after a failure, from where that was.
 func (b *Backend) Leave(ctx context.Context, name string) ([]string, error) {
 	pool, err := b.reserved(name)
 	if err != nil {
@@ -86,37 +86,62 @@ func (b *Backend) Leave(ctx context.Context, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lines []string
 	if done.Mounted {
 		if err := b.Lower(ctx, name); err != nil {
 			return nil, err
 		}
-		lines = append(lines, fmt.Sprintf("Unmounted pool %s from %s; its heartbeat has ended.", name, pool.Path))
-		if err := b.remark(ctx, name, func(done *deeds) { done.Mounted = false }); err != nil {
-			return lines, err
+		lines := []string{fmt.Sprintf("Unmounted pool %s from %s; its heartbeat has ended.", name, pool.Path)}
+		return lines, b.remark(ctx, name, func(done *deeds) { done.Mounted = false })
+	}
+	if mount, err := b.mounted(ctx, pool); err == nil && mount != nil {
+		return []string{fmt.Sprintf("Left pool %s mounted at %s: the host mounted it, not the plugin.", name, pool.Path)}, nil
+	}
+	return nil, nil
+}
+
+// Disconnect ends an iSCSI session that this backend made, unless a pool with a disk in it is mounted: its node would be reset when
+// the heartbeat loses the disk.
+func (b *Backend) Disconnect(ctx context.Context, name string) ([]string, error) {
+	if _, err := b.reserved(name); err != nil {
+		return nil, err
+	}
+	done, err := b.deeds(ctx, name)
+	if err != nil || done.Target == "" {
+		return nil, err
+	}
+	for _, pool := range b.settings.Current().Pools {
+		if pool.Name != name && (pool.ISCSI == nil || pool.ISCSI.Target != done.Target) {
+			continue
 		}
-	} else if mount, err := b.mounted(ctx, pool); err == nil && mount != nil {
-		return append(lines, fmt.Sprintf("Left pool %s mounted at %s: the host mounted it, not the plugin.", name, pool.Path)), nil
+		mount, err := b.mounted(ctx, pool)
+		switch {
+		case err != nil:
+			return nil, b.slow(pool, err)
+		case mount != nil:
+			return []string{fmt.Sprintf("Left the session of the iSCSI target %s: pool %s has its disk there, and is mounted.", done.Target, pool.Name)}, nil
+		}
+		if err := b.idle(ctx, pool); err != nil {
+			return nil, b.slow(pool, err)
+		}
 	}
-	if done.Target == "" {
-		return lines, nil
+	if err := b.logOut(ctx, name, done); err != nil {
+		return nil, err
 	}
-	if err := b.logOut(ctx, pool, done); err != nil {
-		return lines, err
-	}
-	lines = append(lines, fmt.Sprintf("Logged out of the iSCSI target %s.", done.Target))
+	lines := []string{fmt.Sprintf("Logged out of the iSCSI target %s.", done.Target)}
 	return lines, b.remark(ctx, name, func(done *deeds) { done.Target, done.Portal = "", "" })
 }
 
-// logOut ends the iSCSI session, unless a check of the disk goes on.
-func (b *Backend) logOut(ctx context.Context, pool settings.Pool, done deeds) error {
+// idle refuses a pool whose disk is being checked.
+func (b *Backend) idle(ctx context.Context, pool settings.Pool) error {
 	device, err := b.device(ctx, pool)
-	if err == nil && device != "" {
-		err = b.unchecked(ctx, pool, device)
+	if err != nil || device == "" {
+		return err
 	}
-	if err != nil {
-		return b.slow(pool, err)
-	}
+	return b.unchecked(ctx, pool, device)
+}
+
+func (b *Backend) logOut(ctx context.Context, name string, done deeds) error {
+	pool := settings.Pool{Name: name}
 	output, err := b.kernel.Run(ctx, mounter.Command{
 		Name: "iscsiadm", Args: []string{"-m", "node", "-T", done.Target, "-p", done.Portal, "--logout"}, Limit: loginLimit,
 	})

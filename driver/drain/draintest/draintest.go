@@ -107,6 +107,11 @@ func (p *Pools) Leave(_ context.Context, pool string) ([]string, error) {
 	return []string{"Unmounted " + pool + "."}, p.call("leave")
 }
 
+// Disconnect has nothing to say.
+func (p *Pools) Disconnect(context.Context, string) ([]string, error) {
+	return nil, p.call("disconnect")
+}
+
 // Containers are those of an engine.
 type Containers struct {
 	Running  []drain.Container

@@ -1,7 +1,6 @@
 package driver_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -265,46 +264,3 @@ func (p *pool) TrashRestore(context.Context, string, backend.Volume) error {
 }
 
 func (p *pool) TrashEmpty(context.Context, string, string, time.Time) (int, error) { return 0, nil }
-
-// share is a backend that plans shares, and finds them when they answer.
-type share struct {
-	refuses, answers atomic.Bool
-	stages           atomic.Int32
-	base             atomic.Pointer[mounter.Place] // where it is mounted, when that matters
-}
-
-func (s *share) Kind() string { return backend.CIFS }
-
-func (s *share) Plan(_ context.Context, request backend.Request) (backend.Plan, error) {
-	location := request.Location
-	location.Device = cmp.Or(request.Device, request.Share)
-	if location.Device == "gone" {
-		return backend.Plan{}, errors.New("share \"gone\": it has no device")
-	}
-	return backend.Plan{Location: location, Username: request.Username, Password: request.Password, Warnings: []string{"inline password"}}, nil
-}
-
-func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backend.Location, error) {
-	if s.refuses.Load() {
-		return backend.Location{}, errors.New("wrong password")
-	}
-	return volume.Location, nil
-}
-
-func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
-	s.stages.Add(1)
-	if s.refuses.Load() {
-		return backend.Staged{}, errors.New("wrong password")
-	}
-	if base := s.base.Load(); base != nil {
-		return backend.Staged{Base: *base, Replaces: true}, nil
-	}
-	if s.answers.Load() {
-		return backend.Staged{}, nil
-	}
-	return backend.Staged{}, fmt.Errorf("the server nas does not answer: %w", backend.ErrUnavailable)
-}
-
-func (s *share) Remove(context.Context, backend.Volume) error { return nil }
-
-func (s *share) Status(backend.Volume) map[string]any { return nil }

@@ -104,6 +104,23 @@ func TestTwoNodesWithOneName(t *testing.T) {
 	assert.ErrorContains(t, err, `node number 1 is live and has this node's name, "node-1"; give each node a NODE_NAME of its own`)
 }
 
+// A node that gets another NODE_NAME under running containers has its holds under the new one, by which others ask for it, and see
+// that it has rebooted.
+func TestRenamedNode(t *testing.T) {
+	l := newLab(t)
+	a := l.node(1, "boot-a")
+	l.join(a, "radarr", holder.Exclusive, vol1)
+	a.options.Node = "renamed"
+	a = l.start(a.kernel, a.options)
+	result := l.join(a, "radarr", holder.Exclusive, vol1)
+	assert.Assert(t, result.Again && a.Own(result.Record.Holders[0]))
+	assert.DeepEqual(t, l.holders(a, "radarr"), []string{"renamed/managed"})
+
+	a.kernel.boot = "boot-b"
+	assert.NilError(t, l.start(a.kernel, a.options).PublishNode(t.Context(), l.pool))
+	l.join(l.node(2, "boot-c"), "radarr", holder.Exclusive, vol1)
+}
+
 // Another cluster manager's nodes have no o2cb numbers: with the same one, each would take the others' holds for its own.
 func TestNodesWithoutANumber(t *testing.T) {
 	l := newLab(t)

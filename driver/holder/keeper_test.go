@@ -179,23 +179,6 @@ func TestOwnReboot(t *testing.T) {
 	assert.Assert(t, again.Own(result.Record.Holders[0]))
 }
 
-// A node that gets another NODE_NAME under running containers has its holds under the new one, by which others ask for it, and see
-// that it has rebooted.
-func TestRenamedNode(t *testing.T) {
-	l := newLab(t)
-	a := l.node(1, "boot-a")
-	l.join(a, "radarr", holder.Exclusive, vol1)
-	a.options.Node = "renamed"
-	a = l.start(a.kernel, a.options)
-	result := l.join(a, "radarr", holder.Exclusive, vol1)
-	assert.Assert(t, result.Again && a.Own(result.Record.Holders[0]))
-	assert.DeepEqual(t, l.holders(a, "radarr"), []string{"renamed/managed"})
-
-	a.kernel.boot = "boot-b"
-	assert.NilError(t, l.start(a.kernel, a.options).PublishNode(t.Context(), l.pool))
-	l.join(l.node(2, "boot-c"), "radarr", holder.Exclusive, vol1)
-}
-
 func TestTwoPluginsOfOneNode(t *testing.T) {
 	l := newLab(t)
 	managed := l.node(1, "boot-a")

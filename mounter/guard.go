@@ -60,6 +60,32 @@ func (g *Guard) Busy(key string) (since time.Time, ok bool) {
 	return call.since, true
 }
 
+// Wait waits until no call runs any more, not even one that was given up, or until the context ends. Tests call it before they remove
+// the folders that such a call may write to; a process whose kernel hangs would wait in vain.
+func (g *Guard) Wait(ctx context.Context) error {
+	for {
+		call := g.any()
+		if call == nil {
+			return nil
+		}
+		select {
+		case <-call.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// any is a call that has not returned, or nil.
+func (g *Guard) any() *guarded {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, call := range g.calls {
+		return call
+	}
+	return nil
+}
+
 // enter takes the key, waiting for a healthy call that has it.
 func (g *Guard) enter(ctx context.Context, key string) (*guarded, error) {
 	for {

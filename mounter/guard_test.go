@@ -149,6 +149,21 @@ func TestGuardBoundsStuckCalls(t *testing.T) {
 	})
 }
 
+func TestGuardWaitsForWhatWasGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var guard Guard
+		assert.NilError(t, guard.Wait(t.Context()), "nothing runs")
+		open, undone := make(chan struct{}), false
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, guard.Do(ctx, "a", func() error { <-open; return nil }, func() { <-time.After(time.Second); undone = true }), ErrStuck)
+		assert.ErrorIs(t, guard.Wait(ctx), context.DeadlineExceeded)
+		close(open)
+		assert.NilError(t, guard.Wait(t.Context()))
+		assert.Assert(t, undone)
+	})
+}
+
 func TestGuardSurvivesWorkThatEndsItsGoroutine(t *testing.T) {
 	var guard Guard
 	err := guard.Do(t.Context(), "a", func() error { runtime.Goexit(); return nil }, nil)

@@ -17,6 +17,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
 // doer is the guard of calls that hang, with a gate that makes them hang.
@@ -68,6 +69,7 @@ func openNode(tb testing.TB, given catalog.Options) *node {
 	assert.Assert(tb, ok)
 	opened, err := catalog.Open(tb.Context(), given)
 	assert.NilError(tb, err)
+	mountertest.WaitAtEnd(tb, &work.guard)
 	tb.Cleanup(func() { _ = opened.Close() })
 	return &node{Catalog: opened, doer: work, mirror: given.Mirror}
 }

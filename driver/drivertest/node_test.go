@@ -126,7 +126,9 @@ func (n *node) start(t *testing.T, points *points) error {
 	log := logrus.New()
 	log.SetOutput(n.log)
 	log.SetLevel(logrus.DebugLevel)
-	made, err := n.assemble(t.Context(), logrus.NewEntry(log))
+	kernel := &process{Kernel: n.kernel, points: n.points, node: n}
+	mountertest.WaitAtEnd(t, &kernel.guard)
+	made, err := n.assemble(t.Context(), kernel, logrus.NewEntry(log))
 	if err != nil {
 		return err
 	}
@@ -138,8 +140,7 @@ func (n *node) start(t *testing.T, points *points) error {
 }
 
 // assemble wires the parts as package main does.
-func (n *node) assemble(ctx context.Context, log *logrus.Entry) (*driver.Driver, error) {
-	kernel := &process{Kernel: n.kernel, points: n.points, node: n}
+func (n *node) assemble(ctx context.Context, kernel *process, log *logrus.Entry) (*driver.Driver, error) {
 	faults := durable.WithFault(n.points.step)
 	now := func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
 	state := filepath.Join("/var/lib", n.name())

@@ -18,6 +18,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
 // region is a fake heartbeat region that several fake nodes share.
@@ -141,6 +142,7 @@ func (l *lab) start(on *kernel, options holder.Options) *host {
 	l.t.Helper()
 	keeper, err := holder.New(l.t.Context(), options)
 	assert.NilError(l.t, err)
+	mountertest.WaitAtEnd(l.t, &on.guard)
 	l.t.Cleanup(func() { _ = keeper.Close() })
 	return &host{Keeper: keeper, kernel: on, options: options}
 }

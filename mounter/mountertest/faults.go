@@ -3,6 +3,7 @@ package mountertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
@@ -147,11 +148,10 @@ func (k *Kernel) call(ctx context.Context, action Action, key string, work func(
 
 // callUnlocked is call for work that does not want the kernel's lock.
 func (k *Kernel) callUnlocked(ctx context.Context, action Action, key string, work func() error, undo func()) error {
-	guard := &k.guard
 	if key == "" {
-		guard = new(mounter.Guard)
+		key = fmt.Sprint("call ", k.keyless.Add(1))
 	}
-	err := guard.Do(ctx, key, func() error {
+	err := k.guard.Do(ctx, key, func() error {
 		if err := k.enter(action); err != nil {
 			return err
 		}

@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/internal/rootpath"
@@ -21,6 +23,8 @@ type Kernel struct {
 	tb    testing.TB
 	temp  string
 	guard mounter.Guard
+	// keyless counts calls that cannot be in their own way, each of which has a key of its own.
+	keyless atomic.Int64
 
 	mu        sync.Mutex // guards what follows; not held while a call is held, nor while a program runs
 	contents  map[string]*contents
@@ -57,6 +61,7 @@ func New(tb testing.TB) *Kernel {
 		programs: map[string]Program{}, addresses: map[string][]netip.Addr{}, clusters: map[string]mounter.Cluster{},
 		boot: "11111111-2222-4333-8444-555555555555",
 	}
+	WaitAtEnd(tb, &k.guard) // a call that was given up may write to the folders
 	for side, folder := range []string{"host", "plugin"} {
 		directory := filepath.Join(temp, folder)
 		k.must(os.MkdirAll(directory, 0o755))
@@ -64,6 +69,21 @@ func New(tb testing.TB) *Kernel {
 		k.rootMount(mounter.Side(side), directory)
 	}
 	return k
+}
+
+// atEnd is how long a call that was given up may go on after its test: longer than a busy machine stalls.
+const atEnd = time.Minute
+
+// WaitAtEnd has a test wait at its end, after what is cleaned up later and before what was set up earlier, for the calls of a guard.
+func WaitAtEnd(tb testing.TB, guard *mounter.Guard) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), atEnd)
+		defer cancel()
+		if err := guard.Wait(ctx); err != nil {
+			tb.Errorf("mountertest: a call still runs at the end of the test: %v", err)
+		}
+	})
 }
 
 // Temp is a folder that both the code under test and the kernel see under its own name, in the plugin's namespace: for the

@@ -43,6 +43,7 @@ func TestSystemdNodes(t *testing.T) {
 		s.ok(t, strings.Replace(writer(s.own()), "--detach", "--detach --restart always", 1))
 		rows.grows(t, s.node.Name(), 3)
 	}
+	t.Run("engine killed", func(t *testing.T) { n.sites[2].losesEngine(t, rows) })
 	t.Run("reboot", func(t *testing.T) { n.reboots(t, rows) })
 	t.Run("late NAS", func(t *testing.T) { n.wakesLate(t, rows) })
 	var databases []string
@@ -55,6 +56,18 @@ func TestSystemdNodes(t *testing.T) {
 
 // own is the volume of a machine's own database.
 func (s *site) own() string { return "of-" + s.node.Name() }
+
+// losesEngine kills the engine while it starts the plugin again, at one moment after another. systemd starts it, and nobody helps.
+func (s *site) losesEngine(t *testing.T, rows *ledger) {
+	for turn := range 8 {
+		// Without the first command the fourth start within a minute would be refused.
+		s.ok(t, fmt.Sprintf("systemctl reset-failed docker.service && kill -KILL $(pidof homelab-storage) && sleep 0.%d && kill -KILL $(pidof dockerd)", turn+1))
+		step(t, "the plugin answers", func() { s.eventually(t, "pidof dockerd && docker homelab status") })
+		rows.grows(t, s.node.Name(), 3)
+	}
+	s.ok(t, "! journalctl --unit docker.service | grep 'panic: '")
+	t.Logf("shims that ran nothing: %s", s.ok(t, "journalctl --unit containerd.service | grep --count 'shim disconnected' || true"))
+}
 
 // reboots has one machine reboot in order, while another one looks at what the first has open, and writes itself.
 func (n *nodes) reboots(t *testing.T, rows *ledger) {

@@ -123,7 +123,7 @@ func (s *site) uninstalls(t *testing.T, rows *ledger) {
 	s.nothingLeft(t)
 	for _, left := range []string{
 		"docker plugin ls --quiet", "ls -d /run/homelab-storage /var/lib/homelab-storage /etc/homelab-storage /usr/local/lib/docker/cli-plugins/docker-homelab 2>/dev/null",
-		"ls /etc/systemd/system | grep homelab", "systemctl list-units --all --plain --no-legend | grep homelab", "iscsiadm --mode session 2>/dev/null",
+		"find /etc/systemd/system -name '*homelab*'", "systemctl list-units --all --plain --no-legend | grep homelab", "iscsiadm --mode session 2>/dev/null",
 		"ls /sys/kernel/config/cluster/lab/heartbeat | grep --invert-match --word-regexp 'dead_threshold\\|mode'", "findmnt --noheadings --types ocfs2",
 	} {
 		assert.Equal(t, s.ok(t, "{ "+left+"; } || true"), "", left)

@@ -22,8 +22,8 @@ const (
 
 // orphanScript ends the shims of plugins that run nothing: an engine of 20.10 that was killed while it restarted a plugin leaves one
 // that containerd 1.6 takes for the plugin's task, and panics at every start until it is gone (docs/operations.md).
-const orphanScript = `for shim in $(pgrep -f 'containerd-shim-runc-v2 -namespace plugins.moby'); do
-	[ $shim = $$ ] || pgrep -P $shim >/dev/null || kill -KILL $shim || true
+const orphanScript = `for shim in $(pgrep -f '^[^ ]*containerd-shim-runc-v2 -namespace plugins.moby '); do
+	pgrep -P $shim >/dev/null || kill -KILL $shim || true
 done`
 
 // engineScript runs the engine in the foreground, on a containerd of its own unit as Debian has it:

@@ -47,10 +47,12 @@ func (s *session) hostInstall() *cobra.Command {
 	var wait time.Duration
 	command := &cobra.Command{
 		Use: "install", Short: "Install the unit: the engine waits for the pools at boot, and pools are unmounted at shutdown",
-		Long: "Install the unit homelab-storage-pools.service.\n\n" +
+		Long: "Install the unit homelab-storage-pools.service, and an addition to docker.service.\n\n" +
 			"At boot the Docker engine waits, for a while, until the pools' disks can be had. At shutdown containers stop first, then\n" +
 			"OCFS2 file systems are unmounted, then come the cluster, iSCSI and the network: a node whose heartbeat loses its disk\n" +
-			"resets itself instead of shutting down. To change the time, install it again.",
+			"resets itself instead of shutting down. To change the time, install it again.\n\n" +
+			"The addition ends, before each start of the engine, what an engine left that was killed while it started a plugin again:\n" +
+			"Docker 20.10 does not start beside it.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := s.machine().Install(command.Context(), wait); err != nil {

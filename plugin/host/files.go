@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/homelab-storage/homelab-storage/mounter"
+	"github.com/homelab-storage/homelab-storage/scripts/units"
 )
 
 // The folders of the product, below the root.
@@ -51,6 +52,20 @@ func (h *Host) remove(name string) error {
 		return fmt.Errorf("removing /%s: %w", name, err)
 	}
 	return nil
+}
+
+// removeAddition removes the addition to the engine's unit, and its folder when nobody else has one there.
+func (h *Host) removeAddition() error {
+	file := path.Join(unitFolder, units.Engine)
+	if err := h.remove(file); err != nil {
+		return err
+	}
+	folder := path.Dir(file)
+	entries, err := fs.ReadDir(os.DirFS(h.Root), folder)
+	if err != nil || len(entries) > 0 {
+		return nil //nolint:nilerr // a folder that is gone, or another's, is no failure
+	}
+	return h.remove(folder)
 }
 
 func (h *Host) mountsBelow(name string) ([]string, error) {

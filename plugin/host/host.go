@@ -29,14 +29,14 @@ type Host struct {
 // Unit is how one unit is.
 type Unit struct {
 	Name string `json:"name"`
-	// File is "installed", "changed" (it is not what this version writes) or "missing".
+	// File is "installed", "changed" (it, or its addition to the engine's unit, is not what this version writes) or "missing".
 	File    string `json:"file"`
 	Enabled string `json:"enabled"` // as systemctl is-enabled says
 	Active  string `json:"active"`  // as systemctl is-active says
 }
 
-// Install writes the unit and has systemd start it now and at every boot. The engine waits for the pools for so long at most. It is
-// repeated without harm.
+// Install writes the unit and an addition to the engine's, and has systemd start the unit now and at every boot. The engine waits for
+// the pools for so long at most. It is repeated without harm.
 func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 	if wait <= 0 {
 		return fmt.Errorf("the engine cannot wait for %s; give a time such as 5m", wait)
@@ -47,7 +47,11 @@ func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 	if _, err := os.Stat(path.Join(h.Root, h.Program)); err != nil {
 		return fmt.Errorf("the unit needs the command %s, which is not there: docker plugin set homelab-storage INSTALL_CLI=true, while the plugin is disabled: %w", h.Program, err)
 	}
-	if err := h.write(path.Join(unitFolder, units.Pools), units.PoolsUnit(h.Program, wait)); err != nil {
+	err := errors.Join(
+		h.write(path.Join(unitFolder, units.Pools), units.PoolsUnit(h.Program, wait)),
+		h.write(path.Join(unitFolder, units.Engine), units.EngineAddition),
+	)
+	if err != nil {
 		return err
 	}
 	for _, arguments := range [][]string{{"daemon-reload"}, {"enable", units.Pools}, {"start", "--no-block", units.Pools}} {
@@ -58,13 +62,18 @@ func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-// Remove takes the unit away again, without doing what it does at shutdown: pools in use stay mounted. It is repeated without harm.
+// Remove takes the unit and the addition away again, without doing what it does at shutdown: pools in use stay mounted. It is repeated
+// without harm.
 func (h *Host) Remove(ctx context.Context) (removed bool, err error) {
 	file := path.Join(unitFolder, units.Pools)
 	if _, err := os.Lstat(path.Join(h.Root, file)); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err := h.systemctl(ctx, "disable", units.Pools); err != nil {
+		return false, err
+	}
+	// The unit's file last: without it a repeated Remove has nothing to do.
+	if err := h.removeAddition(); err != nil {
 		return false, err
 	}
 	if err := h.remove(file); err != nil {
@@ -87,7 +96,7 @@ func (h *Host) Status(ctx context.Context) ([]Unit, error) {
 	unit := Unit{Name: units.Pools, File: "missing"}
 	text, err := os.ReadFile(path.Join(h.Root, unitFolder, units.Pools))
 	switch {
-	case err == nil && h.ours(string(text)):
+	case err == nil && h.ours(string(text)) && h.hasAddition():
 		unit.File = "installed"
 	case err == nil:
 		unit.File = "changed"
@@ -104,6 +113,12 @@ func (h *Host) Status(ctx context.Context) ([]Unit, error) {
 		}
 	}
 	return []Unit{unit}, nil
+}
+
+// hasAddition says whether the addition to the engine's unit is this version's.
+func (h *Host) hasAddition() bool {
+	text, err := os.ReadFile(path.Join(h.Root, unitFolder, units.Engine))
+	return err == nil && string(text) == units.EngineAddition
 }
 
 // ours says whether a text is this version's unit, with any time.

@@ -68,27 +68,40 @@ func TestInstallAndRemove(t *testing.T) {
 	info, err := os.Stat(filepath.Join(m.Root, file))
 	assert.NilError(t, err)
 	assert.Equal(t, info.Mode().Perm(), os.FileMode(0o644))
+	const addition = "/etc/systemd/system/docker.service.d/homelab-storage.conf"
+	has := func(file string) {
+		t.Helper()
+		list, err := m.Status(t.Context())
+		assert.NilError(t, err)
+		assert.Equal(t, list[0].File, file)
+	}
+	m.put(t, addition, "[Service]\n")
+	has("changed")
+	assert.NilError(t, m.Install(t.Context(), 90*time.Second))
+	has("installed")
 
 	list, err := m.Status(t.Context())
 	assert.NilError(t, err)
 	assert.DeepEqual(t, list, []Unit{{Name: units.Pools, File: "installed", Enabled: "answer to is-enabled", Active: "answer to is-active"}})
 	m.put(t, file, string(text)+"# mine\n")
-	list, err = m.Status(t.Context())
-	assert.NilError(t, err)
-	assert.Equal(t, list[0].File, "changed")
+	has("changed")
 
 	m.told = nil
 	m.codes["stop"] = 5 // not loaded any more
 	removed, err := m.Remove(t.Context())
 	assert.NilError(t, err)
-	assert.Assert(t, removed && !m.has(file))
+	assert.Assert(t, removed && !m.has(file) && !m.has(filepath.Dir(addition)))
 	assert.DeepEqual(t, m.told, []string{"systemctl disable homelab-storage-pools.service", "systemctl daemon-reload", "systemctl stop homelab-storage-pools.service"})
 	removed, err = m.Remove(t.Context())
 	assert.NilError(t, err)
 	assert.Assert(t, !removed)
-	list, err = m.Status(t.Context())
+	has("missing")
+
+	assert.NilError(t, m.Install(t.Context(), time.Minute))
+	m.put(t, filepath.Join(filepath.Dir(addition), "mine.conf"), "")
+	_, err = m.Remove(t.Context())
 	assert.NilError(t, err)
-	assert.Equal(t, list[0].File, "missing")
+	assert.Assert(t, !m.has(addition) && m.has(filepath.Join(filepath.Dir(addition), "mine.conf")))
 }
 
 func TestInstallFailures(t *testing.T) {
@@ -118,12 +131,21 @@ func TestInstallFailures(t *testing.T) {
 	assert.ErrorContains(t, err, "not booted with systemd")
 }
 
-// What systemd itself says of the unit.
+// What systemd itself says of the unit and of the addition.
 func TestUnitIsUnderstoodBySystemd(t *testing.T) {
 	need.Programs(t, "scripts/deps lab", "systemd-analyze")
 	file := filepath.Join(t.TempDir(), units.Pools)
 	assert.NilError(t, os.WriteFile(file, []byte(units.PoolsUnit(program, 5*time.Minute)), 0o600))
 	said, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", file).CombinedOutput()
+	assert.NilError(t, err, "%s", said)
+	assert.Equal(t, string(said), "")
+
+	folder := t.TempDir()
+	engine := filepath.Join(folder, "docker.service")
+	assert.NilError(t, os.WriteFile(engine, []byte("[Service]\nExecStart=/bin/true\n"), 0o600))
+	assert.NilError(t, os.Mkdir(filepath.Join(folder, filepath.Dir(units.Engine)), 0o700))
+	assert.NilError(t, os.WriteFile(filepath.Join(folder, units.Engine), []byte(units.EngineAddition), 0o600))
+	said, err = exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", engine).CombinedOutput()
 	assert.NilError(t, err, "%s", said)
 	assert.Equal(t, string(said), "")
 }

@@ -14,6 +14,14 @@ const Pools = "homelab-storage-pools.service"
 //go:embed homelab-storage-pools.service
 var pools string
 
+// Engine is the addition to the engine's own unit that ends what an engine left that was killed at the wrong moment.
+const Engine = "docker.service.d/homelab-storage.conf"
+
+// EngineAddition is the text of that addition.
+//
+//go:embed docker.conf
+var EngineAddition string
+
 // PoolsUnit is that unit's text: the engine waits for the pools for so long at most, with the command that is at program.
 func PoolsUnit(program string, wait time.Duration) string {
 	return strings.NewReplacer("{{program}}", program, "{{wait}}", wait.String()).Replace(pools)

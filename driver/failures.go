@@ -10,26 +10,42 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 )
 
-// failures remembers which volumes could not be mounted last time, and which of them because their storage was away: those
-// are tried again, and the containers that wanted them are started when it is back (DESIGN D15).
+// failures remembers which volumes could not be mounted last time, and which of them because of their storage: those are tried
+// again, and the containers that wanted them are started when it is as it should be (DESIGN D15).
 type failures struct {
 	mu    sync.Mutex // guards what follows
 	texts map[string]string
-	away  map[string]bool
+	waits map[string]bool
 	later map[string]time.Time // when a volume is tried again whose storage is there and refused it
 }
 
-// refusedPause is how long such a volume waits: servers lock accounts and addresses out that log in wrongly again and again.
-const refusedPause = 5 * time.Minute
+// refusedPause is how long such a volume waits: the share, the directory or the password may be put right meanwhile. A NAS that starts
+// has its SMB service up before its disks. How often a server is asked with one password is the backend's own matter.
+const refusedPause = time.Minute
 
-// refused has a volume wait longer.
-func (f *failures) refused(volume string) {
+// refusedRebind is that of a volume whose containers run and have their own mount: only the driver's is missing.
+const refusedRebind = 5 * time.Minute
+
+// stagingError is a Mount's failure at the proof of its storage.
+type stagingError struct{ err error }
+
+func (e *stagingError) Error() string { return e.err.Error() }
+
+func (e *stagingError) Unwrap() error { return e.err }
+
+// refused has a volume wait before it is tried again.
+func (f *failures) refused(volume string, pause time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.pause(volume, pause)
+}
+
+// pause is called with the lock held.
+func (f *failures) pause(volume string, pause time.Duration) {
 	if f.later == nil {
 		f.later = map[string]time.Time{}
 	}
-	f.later[volume] = time.Now().Add(refusedPause)
+	f.later[volume] = time.Now().Add(pause)
 }
 
 // pausing says that a volume is not to be tried now.
@@ -45,15 +61,20 @@ func (f *failures) note(volume string, err error) {
 	delete(f.later, volume)
 	if err == nil {
 		delete(f.texts, volume)
-		delete(f.away, volume)
+		delete(f.waits, volume)
 		return
 	}
 	if f.texts == nil {
-		f.texts, f.away = map[string]string{}, map[string]bool{}
+		f.texts, f.waits = map[string]string{}, map[string]bool{}
 	}
 	f.texts[volume] = err.Error()
-	if errors.Is(err, backend.ErrUnavailable) {
-		f.away[volume] = true
+	_, refused := errors.AsType[*stagingError](err)
+	away := errors.Is(err, backend.ErrUnavailable)
+	if away || refused {
+		f.waits[volume] = true
+	}
+	if refused && !away {
+		f.pause(volume, refusedPause)
 	}
 }
 
@@ -62,10 +83,10 @@ func (f *failures) recall(volume string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.texts == nil {
-		f.texts, f.away = map[string]string{}, map[string]bool{}
+		f.texts, f.waits = map[string]string{}, map[string]bool{}
 	}
 	if _, known := f.texts[volume]; !known {
-		f.away[volume] = true
+		f.waits[volume] = true
 	}
 }
 
@@ -76,11 +97,11 @@ func (f *failures) of(volume string) (string, bool) {
 	return text, ok
 }
 
-// waiting lists the volumes whose storage was away, sorted.
+// waiting lists the volumes that wait for their storage, sorted.
 func (f *failures) waiting() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Sorted(maps.Keys(f.away))
+	return slices.Sorted(maps.Keys(f.waits))
 }
 
 // due lists those of them that may be tried now.
@@ -95,7 +116,7 @@ func (f *failures) due() []string {
 func (f *failures) healed(volume string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.away, volume)
+	delete(f.waits, volume)
 	delete(f.texts, volume)
 	delete(f.later, volume)
 }

@@ -16,8 +16,8 @@ var marked = regexp.MustCompile(`volume "([a-zA-Z0-9][a-zA-Z0-9_.-]{1,127})": `)
 // mark begins every error of a volume that the engine is told, see explain.
 func mark(name string) string { return fmt.Sprintf("volume %q: ", name) }
 
-// heal tries the volumes again whose storage was away at their last Mount. When it is back, the containers that the engine
-// gave up on are started: it does not retry them by itself (DESIGN D15).
+// heal tries the volumes again whose storage was away at their last Mount, or refused it. When it is as it should be, the containers
+// that the engine gave up on are started: it does not retry them by itself (DESIGN D15).
 func (d *Driver) heal(ctx context.Context) {
 	d.recall(ctx)
 	d.heals.begin(ctx, d.healVolume, d.byStorage(d.failures.due()))
@@ -50,7 +50,7 @@ func (d *Driver) recall(ctx context.Context) {
 func (d *Driver) healVolume(ctx context.Context, name string) error {
 	if err := d.stageAgain(ctx, name); err != nil {
 		if !errors.Is(err, backend.ErrUnavailable) {
-			d.failures.refused(name)
+			d.failures.refused(name, refusedPause)
 		}
 		return err
 	}

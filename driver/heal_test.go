@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
@@ -56,6 +57,30 @@ func TestHungPoolDelaysNoOtherHealing(t *testing.T) {
 			}
 			return poll.Continue("started: %q", b.engines.started)
 		})
+	})
+}
+
+// A NAS that starts has its SMB service up before its shares are there, and a password is put right: a storage that refuses a volume
+// is tried again too, and not more than once a minute.
+func TestLateStarterAfterARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "torrents", map[string]string{"device": "//nas/torrents"})
+		b.share.refuses.Store(true)
+		_, err := b.driver.Mount(t.Context(), "torrents", "a", engine())
+		assert.ErrorContains(t, err, "wrong password")
+		b.engines.failed = []string{err.Error()}
+		stop := b.run(t)
+		defer stop()
+		asked := b.share.stages.Load()
+		time.Sleep(10*time.Minute + time.Second)
+		assert.Equal(t, b.share.stages.Load()-asked, int32(10))
+		b.share.refuses.Store(false)
+		b.share.answers.Store(true)
+		time.Sleep(time.Minute + time.Second)
+		b.engines.mu.Lock()
+		defer b.engines.mu.Unlock()
+		assert.Equal(t, len(b.engines.started), 1)
 	})
 }
 

@@ -52,10 +52,10 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 		return err
 	}
 	staged, err := storage.Stage(ctx, volumeOf(record))
-	if err == nil {
-		err = d.admit(ctx, record, staged, id)
-	}
 	if err != nil {
+		return &stagingError{err}
+	}
+	if err := d.admit(ctx, record, staged, id); err != nil {
 		return err
 	}
 	d.releases.cancel(record.ID)

@@ -57,6 +57,9 @@ func mistakes() []map[string]string {
 			map[string]string{"type": "none", "device": poolPath + "/x", "o": o},
 			map[string]string{"type": "tmpfs", "device": "tmpfs", "o": o},
 			map[string]string{"class": "db", "o": o},
+			map[string]string{"class": "cache", "o": o},
+			map[string]string{"class": "temp", "o": o},
+			map[string]string{"type": "local", "o": o},
 			map[string]string{"class": "backup", "o": o, "size": "1"})
 	}
 	for _, device := range []string{"//bob:" + canary + "@192.168.1.100/media", "smb://bob:" + canary + "@nas/media", `\\bob:` + canary + `@nas\media`, "//bob:" + canary + "@nas"} {

@@ -1,6 +1,9 @@
 package mountoption
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Part is one option of the text.
 type Part struct {
@@ -61,6 +64,17 @@ func IsPassword(name string) bool {
 }
 
 func isUser(name string) bool { return name == "username" || name == "user" }
+
+// HoldsPassword says whether an option is a password, or a user with one in the old form username=name%password.
+func HoldsPassword(part Part) bool {
+	return IsPassword(part.Name) || isUser(part.Name) && strings.Contains(part.Value, "%")
+}
+
+// login is a user and a password in front of a server's name, as in a URL.
+var login = regexp.MustCompile(`^\s*([a-zA-Z0-9]+:)?[/\\]{2,}[^/\\@]*:[^/\\]*@`)
+
+// HasLogin says whether a share's address holds a user and a password, which must not be shown.
+func HasLogin(address string) bool { return login.MatchString(address) }
 
 // Public is the text without passwords, also those of the old form username=name%password. What follows a password and is no option's name may be the tail of a password
 // whose comma was not doubled, and is hidden too.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,15 +37,12 @@ func (r Row) assign(set *Set, value string) error {
 	return err
 }
 
-// login is a user and a password in front of a server's name, as in a URL.
-var login = regexp.MustCompile(`^\s*([a-zA-Z0-9]+:)?[/\\]{2,}[^/\\@]*:[^/\\]*@`)
-
 // hidden refuses passwords where none belongs: the engine shows these options, and errors do.
 func hidden(name, value string) error {
 	switch {
 	case name == "username" && strings.Contains(value, "%"):
 		return fmt.Errorf("option username holds a %q: a password is written password=..., not behind the name", "%")
-	case (name == "device" || name == "share") && login.MatchString(value):
+	case (name == "device" || name == "share") && mountoption.HasLogin(value):
 		return fmt.Errorf("option %s holds a user and a password: write %[1]s=//server/share, and username= and password=, or better credentials=<name>", name)
 	}
 	return nil

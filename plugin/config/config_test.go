@@ -66,6 +66,7 @@ func TestProblemTexts(t *testing.T) {
 		"pools: [{name: a, device: LABEL=a, path: /a, catalog: true}, {name: a, device: LABEL=a, path: /a, catalog: true}, {name: b, device: LABEL=b, path: /a/b}]",
 		"shares: [{name: s, device: torrents}, {name: s, device: //nas/x}]", "shares: [{name: s, device: '\\\\nas\\x'}, {name: t, device: //nas/../x}]",
 		"shares: [{name: s, device: //nas/x, options: [username=u, zork, 'a,b', pass=x]}]",
+		"shares: [{name: s, device: //nas/x, options: [username=bob%hunter2]}, {name: t, device: '//bob:hunter2@nas/x'}]", "a: 1\n---\nb: [",
 	} {
 		_, problems := assemble(t, node, "")
 		assert.Assert(t, len(problems) > 0, "%q has no problem", node)
@@ -79,8 +80,13 @@ func TestProblemTexts(t *testing.T) {
 	text.WriteString(joined(problems).Error() + "\n\n")
 	_, problems = assemble(t, "", "", "NODE_NAME=a b", "POOL_PATH=x", "ISCSI_TARGET=x", "ISCSI_PORTAL=nas:0", "SMB_SERVER=//nas", "SMB_CREDENTIALS=/etc/x", "STANDALONE=maybe",
 		"LEASE_WAIT=1h", "CONFIG=config.yaml", "METRICS_ADDR=9110", "LOG_LEVEL=loud", "LOG_FORMAT=xml", "INSTALL_CLI=2")
+	text.WriteString(joined(problems).Error() + "\n\n")
+	_, problems = assemble(t, "", "", "POOL_NAME=a", "POOL_DEVICE=LABEL=a", "POOL_PATH=/mnt/a/")
+	text.WriteString(joined(problems).Error() + "\n\n")
+	_, problems = assemble(t, "", "", "POOL_NAME=a", "POOL_DEVICE=LABEL=a", "POOL_PATH=/")
 	text.WriteString(joined(problems).Error() + "\n")
 	golden.Assert(t, text.String(), "problems.golden")
+	assert.Assert(t, !strings.Contains(text.String(), "hunter2"), "a password was shown")
 }
 
 func TestMerge(t *testing.T) {

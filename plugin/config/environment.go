@@ -54,7 +54,7 @@ func storageVariables() []Variable {
 		{"NODE_NAME", "the host's name", "a name", "this node's name, as in /etc/ocfs2/cluster.conf", into(parseName, func(e *environment, v string) { e.node = v })},
 		{"POOL_NAME", "", "a name", "the name of one pool, without a file (with POOL_DEVICE and POOL_PATH)", into(parseName, func(e *environment, v string) { e.pool.Name = v })},
 		{"POOL_DEVICE", "", "UUID=..., LABEL=... or /dev/disk/by-.../...", "its file system", into(parseDevice, func(e *environment, v string) { e.pool.Device = v })},
-		{"POOL_PATH", "", "an absolute path", "where it is mounted on the host", into(parseFile, func(e *environment, v string) { e.pool.Path = v })},
+		{"POOL_PATH", "", "an absolute path", "where it is mounted on the host", into(parsePath, func(e *environment, v string) { e.pool.Path = v })},
 		{"ISCSI_PORTAL", "", "host or host:port", "the iSCSI portal of its disk (with ISCSI_TARGET)", into(parsePortal, func(e *environment, v string) { e.portal = v })},
 		{"ISCSI_TARGET", "", "iqn....", "the iSCSI target of its disk (with ISCSI_PORTAL)", into(parseTarget, func(e *environment, v string) { e.target = v })},
 		{"SMB_SERVER", "", "a host name or address", "the server of shares that name none", into(parseHost, func(e *environment, v string) { e.server = v })},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"unicode"
@@ -51,7 +52,11 @@ func (r *reader) document(text []byte) *yaml.Node {
 	case err != nil || len(document.Content) == 0: // io.EOF: nothing but comments
 		return nil
 	}
-	if second := (yaml.Node{}); decoder.Decode(&second) == nil {
+	second := yaml.Node{Line: 1, Column: 1}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		if errors.As(err, &wrong) {
+			second.Line, second.Column = max(wrong.Mark.Line, 1), max(wrong.Mark.Column, 1)
+		}
 		r.syntax(second.Line, second.Column, "begins a second document: a configuration is one; remove the line ---")
 	}
 	if root := resolve(document.Content[0]); root.Tag != "!!null" {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/agext/levenshtein"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 )
 
 // reader walks one parsed file and collects its problems.
@@ -27,7 +29,11 @@ type field[T any] struct {
 
 // refuse reports a value.
 func (r *reader) refuse(node *yaml.Node, key, format string, arguments ...any) {
-	r.report(node, key, node.Value, format, arguments...)
+	value := node.Value
+	if mountoption.HasLogin(value) {
+		value = ""
+	}
+	r.report(node, key, value, format, arguments...)
 }
 
 // report reports a place without showing its value, or with another one.

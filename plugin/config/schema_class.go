@@ -76,11 +76,9 @@ func parseLeaseWait(text string) (time.Duration, error) {
 
 // readShareOption reads one option of a share; a password is never repeated in the problem.
 func readShareOption(r *reader, node *yaml.Node, key string, into *settings.Share) {
-	if parts := mountoption.Split(node.Value); node.Kind == yaml.ScalarNode && slices.ContainsFunc(parts, secretPart) {
+	if parts := mountoption.Split(node.Value); node.Kind == yaml.ScalarNode && slices.ContainsFunc(parts, mountoption.HoldsPassword) {
 		r.report(node, key, "", "holds a password, which everybody could read here: store it with `docker homelab credentials set NAME --username USER`, then write credentials: NAME")
 		return
 	}
 	scalar(parseShareOption, func(s *settings.Share, v string) { s.Options = append(s.Options, v) })(r, node, key, into)
 }
-
-func secretPart(part mountoption.Part) bool { return mountoption.IsPassword(part.Name) }

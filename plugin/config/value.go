@@ -91,6 +91,10 @@ func parseTarget(text string) (string, error) {
 
 // parseShare accepts //server/share[/directory], and share[/directory] for SMB_SERVER to complete.
 func parseShare(text string) (string, error) {
+	if mountoption.HasLogin(text) {
+		return "", bad("holds a user and a password, which everybody could read here: write //server/share, store them with " +
+			"`docker homelab credentials set NAME --username USER`, then write credentials: NAME")
+	}
 	rest, full := strings.CutPrefix(text, "//")
 	server, share, _ := strings.Cut(rest, "/")
 	if !full {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/backend/internal/directory"
+	"github.com/homelab-storage/homelab-storage/driver/mountoption"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/internal/several"
 	"github.com/homelab-storage/homelab-storage/mounter"
@@ -74,12 +75,12 @@ func (b *Backend) Plan(_ context.Context, request backend.Request) (backend.Plan
 	return backend.Plan{Location: location}, problems.ErrorOrNil()
 }
 
-// without gives the options of o= that mean something; "rw" is what everybody gets.
+// without gives the options of o= that mean something, for a person: with no password. "rw" is what everybody gets.
 func without(options string) string {
 	if options == "rw" {
 		return ""
 	}
-	return options
+	return mountoption.Public(options)
 }
 
 // Create makes nothing: each node makes its own folder on first use.

@@ -45,6 +45,9 @@ func typeContradictions(set Set) []error {
 			problems = append(problems, fmt.Errorf("options type=%s and device=%q contradict each other: a share is //server/share", set.Type, set.Device))
 		}
 	case "ocfs2", "local", "tmpfs":
+		if set.Has("share") {
+			problems = append(problems, fmt.Errorf("options type=%s and share contradict each other: a share is type=cifs, or no type at all", set.Type))
+		}
 		if share {
 			problems = append(problems, fmt.Errorf("options type=%s and device=%q contradict each other: the device is an SMB share", set.Type, set.Device))
 		}

@@ -3,6 +3,7 @@
 package option
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -77,10 +78,23 @@ func parseID(text string) (uint32, error) {
 
 func parseMode(text string) (fs.FileMode, error) {
 	mode, err := strconv.ParseUint(text, 8, 32)
+	if meant, ok := unquoted(text); ok && (err != nil || mode&0o700 != 0o700) {
+		hint := fmt.Sprintf("is what YAML makes of %04o without quotes: write mode: \"%04[1]o\"", meant)
+		if err == nil {
+			hint += " (or, if it is meant, 0" + text + ")"
+		}
+		return 0, badValue(hint)
+	}
 	if err != nil || mode > 0o7777 {
 		return 0, badValue("must be octal permissions, for example 0770")
 	}
 	return fs.FileMode(mode), nil
+}
+
+// unquoted finds the permissions behind a decimal number. A compose file's `mode: 0770` is octal for YAML, and comes here as 504.
+func unquoted(text string) (meant uint64, ok bool) {
+	meant, err := strconv.ParseUint(text, 10, 32)
+	return meant, err == nil && !strings.HasPrefix(text, "0") && meant <= 0o7777 && meant&0o600 == 0o600
 }
 
 func parseBool(text string) (bool, error) {

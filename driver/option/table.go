@@ -38,7 +38,7 @@ func ownerRows() []Row {
 	return []Row{
 		{Name: "uid", Values: "a number", Text: "owner of a new directory, or of all files of a share (1000)", set: valueInto(parseID, func(s *Set, v uint32) { s.UID = v })},
 		{Name: "gid", Values: "a number", Text: "group, likewise (1000)", set: valueInto(parseID, func(s *Set, v uint32) { s.GID = v })},
-		{Name: "mode", Values: "octal", Text: "permissions, likewise (0770)", set: valueInto(parseMode, func(s *Set, v modeBits) { s.Mode = v })},
+		{Name: "mode", Values: "octal", Text: "permissions, likewise (0770); in a compose file with quotes", set: valueInto(parseMode, func(s *Set, v modeBits) { s.Mode = v })},
 		{Name: "size", Values: "for example 512m", Text: "the size of a temp volume (64m)", set: valueInto(parseSize, func(s *Set, v int64) { s.Size = v })},
 	}
 }

@@ -124,11 +124,33 @@ func misplaced(set option.Set, row class.Class) []error {
 			}
 		}
 	}
-	if set.Has("size") && row.Kind == backend.Local && !row.Memory {
-		problems = append(problems, fmt.Errorf("option size belongs to class temp: a %s volume has the size of the node's disk", row.Name))
-	}
 	if set.Has("subdir") && (row.Disposable || row.Whole) {
 		problems = append(problems, fmt.Errorf("option subdir has no meaning for class %s", row.Name))
+	}
+	return append(problems, misplacedInClass(set, row)...)
+}
+
+// misplacedInClass refuses what belongs to another class of the same storage.
+func misplacedInClass(set option.Set, row class.Class) []error {
+	var problems []error
+	if row.Kind == backend.Local && !row.Memory {
+		if set.Has("size") {
+			problems = append(problems, fmt.Errorf("option size belongs to class temp: a %s volume has the size of the node's disk", row.Name))
+		}
+		if set.Type == "tmpfs" {
+			problems = append(problems, fmt.Errorf("options class=%s and type=tmpfs contradict each other: a tmpfs is class temp", row.Name))
+		}
+	}
+	if !row.Whole {
+		return problems
+	}
+	for _, name := range []string{"uid", "gid", "mode", "access", "from"} {
+		if set.Has(name) {
+			problems = append(problems, fmt.Errorf("option %s has no meaning for class %s, a read-only view of a whole pool", name, row.Name))
+		}
+	}
+	if set.SQLite != nil && *set.SQLite || set.Has("ro") && !set.ReadOnly {
+		problems = append(problems, fmt.Errorf("class %s is a read-only view of a whole pool: for data to write to choose another class, for a database -o class=db", row.Name))
 	}
 	return problems
 }

@@ -97,6 +97,10 @@ func TestChooseRefuses(t *testing.T) {
 		{map[string]string{"class": "cache", "size": "1g"}, []string{"option size belongs to class temp"}},
 		{map[string]string{"class": "db", "username": "u", "guard": "warn"}, []string{"option username belongs to cifs storage", "option guard belongs to cifs storage"}},
 		{map[string]string{"class": "backup", "subdir": "x"}, []string{"option subdir has no meaning for class backup"}},
+		{map[string]string{"class": "backup", "uid": "0", "access": "exclusive", "from": "trash/x"}, []string{"option uid has no meaning for class backup", "option access has", "option from has"}},
+		{map[string]string{"class": "backup", "ro": "false"}, []string{"class backup is a read-only view of a whole pool: for data to write to choose another class"}},
+		{map[string]string{"class": "backup", "sqlite": "true"}, []string{"for a database -o class=db"}},
+		{map[string]string{"class": "cache", "type": "tmpfs"}, []string{"options class=cache and type=tmpfs contradict each other: a tmpfs is class temp"}},
 	} {
 		t.Run(fmt.Sprint(c.options), func(t *testing.T) {
 			_, err := choose(t, c.options)

@@ -146,6 +146,8 @@ type pool struct {
 	restore func() error
 	mu      sync.Mutex
 	trash   []string
+	// trashError is what a list of the trash says besides its entries, as of a pool that is away.
+	trashError error
 }
 
 var errAway = fmt.Errorf("pool media-apps is not mounted: %w", backend.ErrUnavailable)
@@ -251,9 +253,9 @@ func (p *pool) Prepare(ctx context.Context, name string) (backend.Pool, error) {
 
 func (p *pool) TrashList(context.Context, string) ([]driver.TrashEntry, error) {
 	if p.restore == nil {
-		return nil, nil
+		return nil, p.trashError
 	}
-	return []driver.TrashEntry{{ID: "entry", Pool: "media-apps"}}, nil
+	return []driver.TrashEntry{{ID: "entry", Pool: "media-apps"}}, p.trashError
 }
 
 func (p *pool) TrashRestore(context.Context, string, backend.Volume) error {

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -43,7 +44,7 @@ func (d *Driver) TrashRestore(ctx context.Context, id, name string) error {
 		return d.Create(ctx, half.Name, half.Options)
 	}
 	if i < 0 {
-		return fmt.Errorf("there is no trash entry %q; `docker homelab trash ls` lists them", id)
+		return errors.Join(fmt.Errorf("there is no trash entry %q; `docker homelab trash ls` lists them", id), err)
 	}
 	entry := entries[i]
 	options := asItWas(entry)
@@ -61,7 +62,7 @@ func asItWas(entry TrashEntry) map[string]string {
 	options := map[string]string{"pool": entry.Pool, "from": "trash/" + entry.ID}
 	was := entry.Location
 	if was.Kind != "" {
-		options["uid"], options["gid"], options["mode"] = fmt.Sprint(was.UID), fmt.Sprint(was.GID), fmt.Sprintf("%04o", uint32(was.Mode))
+		options["uid"], options["gid"], options["mode"] = fmt.Sprint(was.UID), fmt.Sprint(was.GID), fmt.Sprintf("0%o", uint32(was.Mode))
 	}
 	for name, text := range map[string]string{"class": entry.Class, "access": entry.Access} {
 		if text != "" {
@@ -100,6 +101,9 @@ func (d *Driver) trashed(ctx context.Context, pool, id string) error {
 
 // TrashEmpty deletes an entry, or all entries older than an age when id is "", and says how many.
 func (d *Driver) TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error) {
+	if olderThan < 0 {
+		return 0, fmt.Errorf("the age of what is to be deleted is %s: an age is not negative", olderThan)
+	}
 	names, err := d.pools(pool)
 	if err != nil {
 		return 0, err

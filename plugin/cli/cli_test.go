@@ -188,7 +188,7 @@ func TestWhatArrives(t *testing.T) {
 func TestWrongCommandLines(t *testing.T) {
 	var text strings.Builder
 	for _, line := range []string{
-		"staus", "frobnicate", "trash", "trash lst", "trash ls x", "trash restore", "trash restore a b c", "trash empty", "trash empty x --all", "trash empty --older-than 7",
+		"staus", "frobnicate", "trash", "trash lst", "trash ls x", "trash restore", "trash restore a b c", "trash empty", "trash empty x --all", "trash empty --older-than 7", "trash empty --older-than -168h",
 		"holder break radarr", "holder show", "status --frmat json", "version --format xml", "credentials set", "credentials set nas", "credentials rm", "credentials rotate", "credentials test",
 		"catalog adopt now", "serve now", "status --socket /nowhere/p.sock",
 	} {

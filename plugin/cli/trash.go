@@ -83,7 +83,7 @@ func (s *session) trashEmpty() *cobra.Command {
 				olderThan = "0s"
 			}
 			age, err := config.ParseDuration(olderThan)
-			if err != nil {
+			if err != nil || age < 0 {
 				return usageError{errors.New("--older-than must be a time with its unit, for example 12h or 7d")}
 			}
 			client, err := s.client(command.Context())

@@ -40,9 +40,10 @@ type Watcher struct {
 
 	checking sync.Mutex // one Check at a time; guards what follows
 	node     nodeFile
-	shared   []byte // the shared file as last read, or as kept from an earlier run
-	good     bool   // some configuration, perhaps of an earlier run, was good
-	seen     bool   // the configuration in force included the node's file
+	changing nodeFile // the node's file when it last was another one than node
+	shared   []byte   // the shared file as last read, or as kept from an earlier run
+	good     bool     // some configuration, perhaps of an earlier run, was good
+	seen     bool     // the configuration in force included the node's file
 
 	telling sync.Mutex // guards problem
 	problem error
@@ -111,13 +112,17 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// check looks at the files once and applies what changed.
+// check looks at the files once and applies what changed. The node's file counts when two looks found the same: whoever writes it may be
+// in the middle, and half a file, or an empty one, is a configuration too.
 func (w *Watcher) check(ctx context.Context, sharedToo bool) {
 	w.checking.Lock()
 	defer w.checking.Unlock()
 	node := w.readNode()
-	changed := !node.equal(w.node)
-	w.node = node
+	changed := !node.equal(w.node) && node.equal(w.changing)
+	w.changing = node
+	if changed {
+		w.node = node
+	}
 	if sharedToo && w.readShared(ctx) {
 		changed = true
 	}

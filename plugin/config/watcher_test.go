@@ -92,9 +92,33 @@ func TestReloadAndLastGood(t *testing.T) {
 	assert.ErrorContains(t, again.Errors(), "config.yaml:1:9: pools[0]: has no device")
 
 	h.write(t, nodeName, onePool)
-	again.check(t.Context(), false)
+	look(t, again, false)
 	assert.NilError(t, again.Errors())
 	assert.Equal(t, again.Current().Pools[0].Name, "apps")
+}
+
+// look is two checks: a change counts when it is found twice.
+func look(t *testing.T, w *Watcher, sharedToo bool) {
+	t.Helper()
+	for range 2 {
+		w.check(t.Context(), sharedToo)
+	}
+}
+
+// Whoever writes the file may be in the middle of it: what it says then is another configuration, or none.
+func TestFileThatIsBeingWritten(t *testing.T) {
+	h := newHost(t)
+	h.write(t, nodeName, onePool)
+	w := h.open(t)
+	for _, half := range []string{"", "pools:\n", "pools: []\n", onePool[:len(onePool)/2]} {
+		h.write(t, nodeName, half)
+		w.check(t.Context(), false)
+		assert.Equal(t, len(w.Current().Pools), 1, half)
+		assert.NilError(t, w.Errors(), half)
+	}
+	h.write(t, nodeName, onePool+"defaults: {uid: 7}")
+	look(t, w, false)
+	assert.Equal(t, w.Current().Defaults.UID, uint32(7))
 }
 
 func wait(t *testing.T, duration time.Duration) {
@@ -109,7 +133,7 @@ func TestFileThatIsGone(t *testing.T) {
 	h.write(t, nodeName, onePool)
 	w := h.open(t)
 	assert.NilError(t, os.Remove(h.path(nodeName)))
-	w.check(t.Context(), false)
+	look(t, w, false)
 	assert.ErrorContains(t, w.Errors(), "is gone: put it back, or make an empty one")
 	assert.Equal(t, len(w.Current().Pools), 1)
 
@@ -118,7 +142,7 @@ func TestFileThatIsGone(t *testing.T) {
 	assert.Equal(t, len(again.Current().Pools), 1)
 
 	h.write(t, nodeName, "")
-	again.check(t.Context(), false)
+	look(t, again, false)
 	assert.NilError(t, again.Errors())
 	assert.Equal(t, len(again.Current().Pools), 0)
 }
@@ -152,14 +176,14 @@ func TestSharedFile(t *testing.T) {
 
 	assert.NilError(t, os.Rename(h.path("mnt/apps"), h.path("mnt/away")))
 	assert.NilError(t, os.Mkdir(h.path("mnt/apps"), 0o755))
-	w.check(t.Context(), true)
+	look(t, w, true)
 	assert.Equal(t, len(w.Current().Shares), 1, "a pool that is away took its shares along")
 	assert.Equal(t, len(h.open(t).Current().Shares), 1, "a restart without the pool lost the shares")
 
 	assert.NilError(t, os.Remove(h.path("mnt/apps")))
 	assert.NilError(t, os.Rename(h.path("mnt/away"), h.path("mnt/apps")))
 	assert.NilError(t, os.Remove(h.path(sharedAt)))
-	w.check(t.Context(), true)
+	look(t, w, true)
 	assert.Equal(t, len(w.Current().Shares), 0, "a removed shared file still counts")
 }
 
@@ -176,7 +200,7 @@ func TestHungPool(t *testing.T) {
 		w := h.open(t)
 		assert.Assert(t, time.Since(began) <= sharedWait)
 		h.write(t, nodeName, onePool+"defaults: {uid: 7}")
-		w.check(t.Context(), true)
+		look(t, w, true)
 		assert.Equal(t, w.Current().Defaults.UID, uint32(7))
 	})
 }

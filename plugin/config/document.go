@@ -41,7 +41,9 @@ func (d *document) settings() {
 	d.line("disabled; containers that run keep their volumes meanwhile, and no other can start:\n")
 	d.line("```sh\ndocker plugin disable --force homelab-storage")
 	d.line("docker plugin set homelab-storage LOG_LEVEL=debug")
-	d.line("docker plugin enable homelab-storage\n```\n")
+	d.line("docker plugin enable --timeout 120 homelab-storage\n```\n")
+	d.line("The timeout is the engine's for each call, 30 seconds when it is not given: a `LEASE_WAIT` above 25s needs more. After a restart")
+	d.line("of the engine it is two minutes by itself.\n")
 	d.line("| Setting | Value | Default | What it is for |")
 	d.line("|---|---|---|---|")
 	for _, one := range Variables() {

@@ -14,8 +14,9 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// enableSeconds is how long the engine's client waits for each answer of the plugin, as with `docker plugin enable`.
-const enableSeconds = 30
+// enableSeconds is how long the engine's client waits for each answer of the plugin: more than the longest LEASE_WAIT, and as after a
+// start of the engine. `docker plugin enable` alone makes it 30 (FACTS 1).
+const enableSeconds = 120
 
 // Installed lists the managed plugins that serve a socket of that name, those that are disabled included.
 func (e *Engine) Installed(ctx context.Context, socket string) ([]Plugin, error) {

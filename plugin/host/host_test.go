@@ -205,6 +205,7 @@ func TestWait(t *testing.T) {
 		m.put(t, "dev/disk/by-uuid/0c5a1f3e-7b9d-4a26-80ff-ee1122334455", "")
 		pools := []settings.Pool{
 			{Name: "here", Device: "UUID=0C5A1F3E-7B9D-4A26-80FF-EE1122334455"},
+			{Name: "here too", Device: "UUID=0C5A1F3E7B9D4A2680FFEE1122334455"},
 			{Name: "near", Device: "LABEL=near", ISCSI: &settings.ISCSI{Portal: portal, Target: "iqn.x"}},
 			{Name: "own", Standalone: true},
 			{Name: "of the host", Path: "/mnt/x"},

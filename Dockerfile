@@ -3,9 +3,9 @@
 #
 # To a plugin (what scripts/build-plugin leaves in bin/plugin-amd64 right away):
 #   docker build --build-arg VERSION=1.0.0 -t homelab-storage:rootfs .
-#   mkdir -p plugin/rootfs && cp config.json plugin/
-#   docker create --name extract homelab-storage:rootfs && docker export extract | tar -x -C plugin/rootfs
-#   docker plugin create homelab-storage plugin
+#   mkdir -p bin/image/rootfs && cp config.json bin/image/
+#   docker create --name extract homelab-storage:rootfs && docker export extract | tar -x -C bin/image/rootfs
+#   docker plugin create homelab-storage bin/image
 ARG GO_VERSION=1.26
 
 FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build

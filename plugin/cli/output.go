@@ -22,6 +22,9 @@ func (p *page) line(format string, arguments ...any) {
 	}
 }
 
+// oneLine puts a list of problems into one cell.
+var oneLine = strings.NewReplacer(":\n- ", ": ", "\n- ", "; ", "\n", "; ") //nolint:gochecknoglobals // a constant table
+
 // table writes aligned columns; without rows it says so instead.
 func (p *page) table(none, head string, rows [][]string) {
 	if len(rows) == 0 {
@@ -32,7 +35,7 @@ func (p *page) table(none, head string, rows [][]string) {
 	inner := &page{to: columns}
 	inner.line("%s", strings.Join(strings.Fields(head), "\t"))
 	for _, row := range rows {
-		inner.line("%s", strings.Join(row, "\t"))
+		inner.line("%s", oneLine.Replace(strings.Join(row, "\t")))
 	}
 	p.err = errors.Join(p.err, inner.err, columns.Flush())
 }

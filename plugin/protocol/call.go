@@ -73,7 +73,7 @@ func serve[Q any](s *Server, c call[Q], w http.ResponseWriter, r *http.Request) 
 	}
 	took := time.Since(began)
 	if s.options.Observe != nil {
-		s.options.Observe(c.name, took, err)
+		s.options.Observe(c.name, took, counted(c.name, err))
 	}
 	log = log.WithField("duration_ms", float64(took.Microseconds())/1000)
 	if err != nil {
@@ -91,6 +91,14 @@ func serve[Q any](s *Server, c call[Q], w http.ResponseWriter, r *http.Request) 
 // asks every plugin for the name of each new volume (FACTS 1).
 func failed(name string, err error) bool {
 	return err != nil && (name != callGet || !errors.Is(err, driver.ErrNotFound))
+}
+
+// counted is the error that a call's metrics have.
+func counted(name string, err error) error {
+	if failed(name, err) {
+		return err
+	}
+	return nil
 }
 
 // abandon takes back what nobody waits for any more: the engine gave the call up, counts it as failed, and never undoes it.

@@ -14,8 +14,8 @@ import (
 const standaloneName = "standalone"
 
 const noPool = "no pool is configured, so there is nowhere to keep a database safely. Either configure the cluster's OCFS2 pool: " +
-	"`docker plugin set homelab-storage POOL_NAME=media-apps POOL_DEVICE=UUID=... POOL_PATH=/mnt/iscsi/media-apps` while the plugin is disabled (or pools: in config.yaml); or, on a single node without a cluster, " +
-	"`docker plugin set homelab-storage STANDALONE=true`: volumes are then kept on this node only"
+	"`docker plugin set homelab-storage POOL_NAME=media-apps POOL_DEVICE=UUID=... POOL_PATH=/mnt/iscsi/media-apps` (or pools: in config.yaml); or, on a single node without a cluster, " +
+	"`docker plugin set homelab-storage STANDALONE=true`: volumes are then kept on this node only. Settings are changed while the plugin is disabled"
 
 // find gives a pool by name. standalone asks for the node's own pool, whatever the settings say now.
 func (b *Backend) find(name string, standalone bool) (settings.Pool, error) {

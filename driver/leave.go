@@ -22,6 +22,9 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 	if err := d.busy(ctx); err != nil {
 		return nil, err
 	}
+	if err := d.options.Pools.Retired(ctx); err != nil {
+		return nil, err
+	}
 	pools := d.ownPools()
 	d.leaving.Store(true)
 	defer func() {
@@ -37,15 +40,7 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 	if i := slices.IndexFunc(pools, d.drains.Going); i >= 0 {
 		return nil, fmt.Errorf("pool %s is being drained now; wait until that has ended (docker homelab drain %[1]s shows it)", pools[i])
 	}
-	var volumes []catalog.Record
-	for _, name := range d.touched(ctx) {
-		record, _, known := d.records.get(name)
-		if !known {
-			record = catalog.Record{Name: name}
-		}
-		volumes = append(volumes, record)
-	}
-	if err := d.unbindAll(ctx, volumes); err != nil {
+	if err := d.unbindAll(ctx, d.touchedVolumes(ctx)); err != nil {
 		return nil, err
 	}
 	lines = append(lines, "No volume is mounted on this node any more.")
@@ -68,6 +63,19 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 		problems = several.Append(problems, err)
 	}
 	return lines, problems.ErrorOrNil()
+}
+
+// touchedVolumes are the records of what is mounted here or has uses; of a volume that is not known any more there is the name.
+func (d *Driver) touchedVolumes(ctx context.Context) []catalog.Record {
+	var volumes []catalog.Record
+	for _, name := range d.touched(ctx) {
+		record, _, known := d.records.get(name)
+		if !known {
+			record = catalog.Record{Name: name}
+		}
+		volumes = append(volumes, record)
+	}
+	return volumes
 }
 
 // ownPools are the configured pools that have a disk.

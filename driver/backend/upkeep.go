@@ -20,6 +20,8 @@ type Upkeep interface {
 	CheckDisk(ctx context.Context, pool string, repair bool) (Verdict, error)
 	// Lift mounts the pool and proves it.
 	Lift(ctx context.Context, pool string) error
+	// Retired is an error when a pool is mounted that the backend mounted and that is not configured any more.
+	Retired(ctx context.Context) error
 	// Leave unmounts the pool when the backend mounted it, and says so in sentences. What the host did itself stays. Refuse the
 	// pool first.
 	Leave(ctx context.Context, pool string) ([]string, error)

@@ -9,13 +9,13 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
-	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
 // deeds are what this backend did on the node to bring a pool up, since the boot. They are noted before they are done, so that an
 // uninstallation takes away what the plugin brought and leaves what the host did.
 type deeds struct {
 	Mounted bool   `json:"mounted,omitempty"`
+	Path    string `json:"path,omitempty"`   // where the pool is mounted
 	Target  string `json:"target,omitempty"` // of the iSCSI session
 	Portal  string `json:"portal,omitempty"`
 }
@@ -90,8 +90,7 @@ func (b *Backend) Leave(ctx context.Context, name string) ([]string, error) {
 		if err := b.Lower(ctx, name); err != nil {
 			return nil, err
 		}
-		lines := []string{fmt.Sprintf("Unmounted pool %s from %s; its heartbeat has ended.", name, pool.Path)}
-		return lines, b.remark(ctx, name, func(done *deeds) { done.Mounted = false })
+		return []string{fmt.Sprintf("Unmounted pool %s from %s; its heartbeat has ended.", name, pool.Path)}, nil
 	}
 	if mount, err := b.mounted(ctx, pool); err == nil && mount != nil {
 		return []string{fmt.Sprintf("Left pool %s mounted at %s: the host mounted it, not the plugin.", name, pool.Path)}, nil
@@ -99,8 +98,8 @@ func (b *Backend) Leave(ctx context.Context, name string) ([]string, error) {
 	return nil, nil
 }
 
-// Disconnect ends an iSCSI session that this backend made, unless a pool with a disk in it is mounted: its node would be reset when
-// the heartbeat loses the disk.
+// Disconnect ends an iSCSI session that this backend made, unless something on this node uses a disk of it: a pool, whose heartbeat
+// resets the node when it loses the disk, or anything else of the host's.
 func (b *Backend) Disconnect(ctx context.Context, name string) ([]string, error) {
 	if _, err := b.reserved(name); err != nil {
 		return nil, err
@@ -109,26 +108,41 @@ func (b *Backend) Disconnect(ctx context.Context, name string) ([]string, error)
 	if err != nil || done.Target == "" {
 		return nil, err
 	}
-	for _, pool := range b.settings.Current().Pools {
-		if pool.Name != name && (pool.ISCSI == nil || pool.ISCSI.Target != done.Target) {
-			continue
-		}
-		mount, err := b.mounted(ctx, pool)
-		switch {
-		case err != nil:
-			return nil, b.slow(pool, err)
-		case mount != nil:
-			return []string{fmt.Sprintf("Left the session of the iSCSI target %s: pool %s has its disk there, and is mounted.", done.Target, pool.Name)}, nil
-		}
-		if err := b.idle(ctx, pool); err != nil {
-			return nil, b.slow(pool, err)
-		}
+	what, err := b.poolOf(ctx, name, done.Target)
+	if err == nil && what == "" {
+		what, err = b.occupied(ctx, done.Target)
+	}
+	if err != nil {
+		return nil, b.slow(settings.Pool{Name: name}, err)
+	}
+	if what != "" {
+		return []string{fmt.Sprintf("Left the session of the iSCSI target %s: %s.", done.Target, what)}, nil
 	}
 	if err := b.logOut(ctx, name, done); err != nil {
 		return nil, err
 	}
 	lines := []string{fmt.Sprintf("Logged out of the iSCSI target %s.", done.Target)}
 	return lines, b.remark(ctx, name, func(done *deeds) { done.Target, done.Portal = "", "" })
+}
+
+// poolOf says which pool with its disk in a session is mounted, or ""; one whose disk is being checked is an error.
+func (b *Backend) poolOf(ctx context.Context, name, target string) (string, error) {
+	for _, pool := range b.settings.Current().Pools {
+		if pool.Name != name && (pool.ISCSI == nil || pool.ISCSI.Target != target) {
+			continue
+		}
+		mount, err := b.mounted(ctx, pool)
+		switch {
+		case err != nil:
+			return "", b.slow(pool, err)
+		case mount != nil:
+			return fmt.Sprintf("pool %s has its disk there, and is mounted", pool.Name), nil
+		}
+		if err := b.idle(ctx, pool); err != nil {
+			return "", b.slow(pool, err)
+		}
+	}
+	return "", nil
 }
 
 // idle refuses a pool whose disk is being checked.
@@ -139,20 +153,3 @@ func (b *Backend) idle(ctx context.Context, pool settings.Pool) error {
 	}
 	return b.unchecked(ctx, pool, device)
 }
-
-func (b *Backend) logOut(ctx context.Context, name string, done deeds) error {
-	pool := settings.Pool{Name: name}
-	output, err := b.kernel.Run(ctx, mounter.Command{
-		Name: "iscsiadm", Args: []string{"-m", "node", "-T", done.Target, "-p", done.Portal, "--logout"}, Limit: loginLimit,
-	})
-	if err != nil {
-		return b.slow(pool, err)
-	}
-	if output.Code != 0 && output.Code != noSession {
-		return fail(pool, "the iSCSI session to %s is still there (%s); end it with: iscsiadm -m node -T %s -p %s --logout", done.Target, last(output.Stderr), done.Target, done.Portal)
-	}
-	return nil
-}
-
-// noSession is ISCSI_ERR_NO_OBJS_FOUND (open-iscsi, iscsi_err.h).
-const noSession = 21

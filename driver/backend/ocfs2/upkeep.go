@@ -47,7 +47,7 @@ func (b *Backend) Neighbours(ctx context.Context, name string) ([]string, error)
 	if err != nil {
 		return nil, b.slow(pool, fmt.Errorf("read the cluster's state: %w", err))
 	}
-	if !cluster.Region || cluster.Live == nil { // a global heartbeat, or debugfs that does not tell
+	if !cluster.Region || cluster.Live == nil { // debugfs does not tell
 		return b.onDisk(ctx, pool)
 	}
 	var others []string
@@ -123,7 +123,14 @@ func (b *Backend) Lower(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	return b.left(ctx, pool)
+	if err := b.left(ctx, pool); err != nil {
+		return err
+	}
+	done, err := b.deeds(ctx, name)
+	if err != nil || !done.Mounted {
+		return err
+	}
+	return b.remark(ctx, name, func(done *deeds) { done.Mounted = false })
 }
 
 // landed waits for a bring-up that began before the drain.
@@ -166,13 +173,18 @@ func (b *Backend) umount(ctx context.Context, pool settings.Pool) error {
 
 // left waits until this node's heartbeat on the pool's disk has ended.
 func (b *Backend) left(ctx context.Context, pool settings.Pool) error {
-	device, err := b.connect(ctx, pool)
+	device, err := b.device(ctx, pool)
 	if err != nil {
-		return err
+		return b.slow(pool, err)
 	}
-	uuid, err := b.diskUUID(ctx, pool, device)
-	if err != nil {
-		return err
+	uuid := specUUID(pool.Device)
+	if uuid == "" && device != "" {
+		if uuid, err = b.diskUUID(ctx, pool, device); err != nil {
+			return err
+		}
+	}
+	if uuid == "" {
+		return nil // its disk is not on this node, and so no heartbeat on it: one that loses its disk resets the node
 	}
 	ended, err := b.within(ctx, leaveLimit, func() (bool, error) {
 		cluster, err := b.kernel.Cluster(ctx, uuid)
@@ -181,9 +193,11 @@ func (b *Backend) left(ctx context.Context, pool settings.Pool) error {
 	if err != nil {
 		return err
 	}
-	occupants, err := b.kernel.Occupants(ctx, "", b.real(device))
-	if err != nil {
-		return b.slow(pool, err)
+	var occupants []mounter.User
+	if device != "" {
+		if occupants, err = b.kernel.Occupants(ctx, "", b.real(device)); err != nil {
+			return b.slow(pool, err)
+		}
 	}
 	if ended && len(occupants) == 0 {
 		return nil
@@ -192,10 +206,8 @@ func (b *Backend) left(ctx context.Context, pool settings.Pool) error {
 		inTheWay(occupants, "stop %s (it has it mounted at %s)"))
 }
 
+// diskUUID reads the UUID of a pool that is configured by another name.
 func (b *Backend) diskUUID(ctx context.Context, pool settings.Pool, device string) (string, error) {
-	if uuid := specUUID(pool.Device); uuid != "" {
-		return uuid, nil
-	}
 	output, err := b.kernel.Run(ctx, mounter.Command{Name: "blkid", Args: []string{"-p", "-o", "value", "-s", "UUID", device}})
 	if err != nil {
 		return "", b.slow(pool, fmt.Errorf("run the host's blkid: %w", err))

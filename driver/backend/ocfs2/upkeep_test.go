@@ -2,8 +2,6 @@ package ocfs2_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -219,40 +217,4 @@ func TestLeave(t *testing.T) {
 	assert.DeepEqual(t, lines, []string{"Left pool media-apps mounted at /mnt/iscsi/media-apps: the host mounted it, not the plugin."})
 	_, err = b.backend.Leave(t.Context(), "standalone")
 	assert.ErrorContains(t, err, "there is nothing to unmount or check")
-}
-
-// connected has an iSCSI session that the plugin made, for a pool that is not mounted.
-func connected(t *testing.T) (b *bench, runs func() []string) {
-	t.Helper()
-	b = newBench(t)
-	runs = install(b, true)
-	notes := b.kernel.HostPath("/run/homelab-storage/pools")
-	assert.NilError(t, os.MkdirAll(notes, 0o700))
-	assert.NilError(t, os.WriteFile(filepath.Join(notes, "media-apps.json"), []byte(`{"target":"`+target+`","portal":"192.168.1.100"}`), 0o600))
-	return b, runs
-}
-
-// A check goes on without the plugin that began it, for hours, and a disk that goes under a repair is a file system that is lost.
-func TestDisconnectKeepsTheDiskOfARunningCheck(t *testing.T) {
-	b, runs := connected(t)
-	b.kernel.SetUsers("/dev/sdb", mounter.User{PID: 9, Name: "fsck.ocfs2", Target: "/dev/sdb"})
-	_, err := b.backend.Disconnect(t.Context(), "media-apps")
-	assert.Error(t, err, "pool media-apps: fsck.ocfs2 works on its disk /dev/sdb (process 9); try again when it has ended")
-	assert.Assert(t, !strings.Contains(strings.Join(runs(), "\n"), "--logout"))
-	b.kernel.SetUsers("/dev/sdb")
-	lines, err := b.backend.Disconnect(t.Context(), "media-apps")
-	assert.NilError(t, err)
-	assert.DeepEqual(t, lines, []string{"Logged out of the iSCSI target " + target + "."})
-}
-
-// A session may have the disks of several pools: a heartbeat that loses its disk resets the node.
-func TestDisconnectKeepsTheDiskOfAnotherPool(t *testing.T) {
-	b, runs := connected(t)
-	second := &b.settings.Pools[1]
-	second.ISCSI = &settings.ISCSI{Portal: "192.168.1.100", Target: target}
-	b.kernel.MountHost(second.Path, disk())
-	lines, err := b.backend.Disconnect(t.Context(), "media-apps")
-	assert.NilError(t, err)
-	assert.DeepEqual(t, lines, []string{"Left the session of the iSCSI target " + target + ": pool app-data has its disk there, and is mounted."})
-	assert.Assert(t, !strings.Contains(strings.Join(runs(), "\n"), "--logout"))
 }

@@ -102,6 +102,9 @@ func (p *Pools) CheckDisk(_ context.Context, _ string, repair bool) (backend.Ver
 // Lift does nothing.
 func (p *Pools) Lift(context.Context, string) error { return p.call("lift") }
 
+// Retired does nothing.
+func (p *Pools) Retired(context.Context) error { return p.call("retired") }
+
 // Leave says that it unmounted the pool.
 func (p *Pools) Leave(_ context.Context, pool string) ([]string, error) {
 	return []string{"Unmounted " + pool + "."}, p.call("leave")

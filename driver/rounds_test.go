@@ -58,7 +58,7 @@ func TestAStorageThatHangsDelaysNoOther(t *testing.T) {
 	slow.group.Wait()
 	taken := w.taken()
 	assert.Equal(t, strings.Count(taken, "a"), 1, taken)
-	assert.Equal(t, strings.Count(taken, "x y"), 2, taken)
+	assert.Equal(t, strings.Count(strings.Replace(taken, "a ", "", 1), "x y"), 2, taken) // a has its turn at any time
 }
 
 // One volume's directory may be what does not answer; the others of its pool have their turn in the next rounds.

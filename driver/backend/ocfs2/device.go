@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter"
@@ -75,8 +76,7 @@ func (b *Backend) elsewhere(ctx context.Context, pool settings.Pool, device stri
 		}
 		same := b.real(mount.Source) == b.real(device)
 		if wanted := specUUID(pool.Device); wanted != "" && !same {
-			facts, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: mount.Target})
-			same = err == nil && facts.UUID == wanted
+			same = b.uuidAt(ctx, mount.Target) == wanted
 		}
 		if same {
 			return fail(pool, "its disk %s is mounted at %s, and a second mount would disturb the cluster's heartbeat; configure POOL_PATH=%s, or unmount it there (umount %s)",
@@ -84,6 +84,20 @@ func (b *Backend) elsewhere(ctx context.Context, pool settings.Pool, device stri
 		}
 	}
 	return nil
+}
+
+// askLimit is what a bring-up waits for another pool, which may hang.
+const askLimit = 2 * time.Second
+
+// uuidAt is the UUID of what is mounted at a path of the host; "" when it does not answer.
+func (b *Backend) uuidAt(ctx context.Context, target string) string {
+	limited, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	facts, err := b.kernel.Filesystem(limited, mounter.Place{Side: mounter.Host, Path: target})
+	if err != nil {
+		return ""
+	}
+	return facts.UUID
 }
 
 // real follows the links of a /dev path inside the host.

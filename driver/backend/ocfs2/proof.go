@@ -99,18 +99,32 @@ func (b *Backend) examineStandalone(ctx context.Context, found *proven, want wan
 	return facts, b.slow(found.Pool, err)
 }
 
-// mounted is what the host's table shows on top at the pool's path, or nil.
+// mounted is what the host's table shows on top at the pool's path, or nil. An automount that waits there is nothing yet.
 func (b *Backend) mounted(ctx context.Context, pool settings.Pool) (*mounter.Mount, error) {
+	mount, _, err := b.mountedOrDue(ctx, pool)
+	return mount, err
+}
+
+// autofs is the type of what systemd mounts at the path of an automount (systemd.automount(5)): whoever opens the path has the file
+// system mounted over it.
+const autofs = "autofs"
+
+// mountedOrDue tells also whether there is an automount, and nothing else.
+func (b *Backend) mountedOrDue(ctx context.Context, pool settings.Pool) (mount *mounter.Mount, due bool, err error) {
 	table, err := b.kernel.Table(ctx, mounter.Host)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, mount := range slices.Backward(table) {
-		if mount.Target == pool.Path {
-			return &mount, nil
+		switch {
+		case mount.Target != pool.Path:
+		case mount.FSType == autofs:
+			due = true
+		default:
+			return &mount, false, nil
 		}
 	}
-	return nil, nil //nolint:nilnil // not mounted is an answer
+	return nil, due, nil
 }
 
 // proveFilesystem compares what is mounted with what was asked for.
@@ -150,12 +164,13 @@ func (b *Backend) proveCluster(ctx context.Context, found *proven, mount mounter
 		return fail(found.Pool, "it is mounted at %s with %s, but which nodes live, and which one this is, only o2cb tells: two nodes would write one database. "+
 			"Set up o2cb on every node, change the file system to it (tunefs.ocfs2 --update-cluster-stack) and mount it again", found.Path, options[i])
 	}
-	if !has("heartbeat=local") && !has("heartbeat=global") {
+	if has("heartbeat=global") {
+		return fail(found.Pool, "it is mounted at %s with a global heartbeat, which goes on when a pool is unmounted: neither a check nor a shutdown could tell that this node has let go of it. "+
+			"Unmount every pool on every node; on each of them `o2cb heartbeat-mode CLUSTER local` and `systemctl restart o2cb`; once `tunefs.ocfs2 --update-cluster-stack DEVICE`; then mount it again", found.Path)
+	}
+	if !has("heartbeat=local") {
 		return fail(found.Pool, "it is mounted at %s without a heartbeat, for one node only: two nodes would destroy it. Start the cluster (systemctl start o2cb) and mount it again; "+
 			"a file system made with mkfs.ocfs2 -M local must be changed with tunefs.ocfs2 -M cluster", found.Path)
-	}
-	if has("heartbeat=global") {
-		return nil // its regions are other devices'
 	}
 	cluster, err := b.kernel.Cluster(ctx, found.uuid)
 	if err != nil {

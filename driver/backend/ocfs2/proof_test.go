@@ -55,6 +55,7 @@ func proofs() []struct {
 		{"read-only", remount(func(fs *mountertest.FileSystem) { fs.ReadOnly = true })},
 		{"localflocks", remount(func(fs *mountertest.FileSystem) { fs.SuperOptions += ",localflocks" })},
 		{"no heartbeat", remount(func(fs *mountertest.FileSystem) { fs.SuperOptions = "rw,heartbeat=none" })},
+		{"global heartbeat", remount(func(fs *mountertest.FileSystem) { fs.SuperOptions = "rw,_netdev,heartbeat=global" })},
 		{"another cluster stack", remount(func(fs *mountertest.FileSystem) { fs.SuperOptions = "rw,_netdev,cluster_stack=pcmk" })},
 		{"heartbeat late", func(_ *testing.T, b *bench) {
 			b.kernel.SetCluster(uuid, mounter.Cluster{Name: "homelab", Region: true, DeadThreshold: 31, Silent: time.Minute})

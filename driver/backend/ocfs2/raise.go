@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -80,8 +79,12 @@ func (b *Backend) land(name string, current *flight, err error) {
 // bringUp finds the disk, logs in to its target if need be, and mounts it. It looks again first: another bring-up may have ended after
 // the look that led to this one, and a pool is not mounted twice.
 func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
-	if mount, err := b.mounted(ctx, pool); err != nil || mount != nil {
+	mount, due, err := b.mountedOrDue(ctx, pool)
+	if err != nil || mount != nil {
 		return b.slow(pool, err)
+	}
+	if due {
+		return b.trigger(ctx, pool)
 	}
 	device, err := b.connect(ctx, pool)
 	if err != nil {
@@ -90,7 +93,22 @@ func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
 	if err := b.elsewhere(ctx, pool, device); err != nil {
 		return b.slow(pool, err)
 	}
+	if err := b.unchecked(ctx, pool, device); err != nil {
+		return err
+	}
 	return b.slow(pool, b.mount(ctx, pool, device))
+}
+
+// trigger has the host's automount mount the pool.
+func (b *Backend) trigger(ctx context.Context, pool settings.Pool) error {
+	if _, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: pool.Path}); err != nil && ctx.Err() != nil {
+		return b.slow(pool, err)
+	}
+	mount, err := b.mounted(ctx, pool)
+	if err != nil || mount != nil {
+		return b.slow(pool, err)
+	}
+	return fail(pool, "it is not mounted, and the automount of the host at %s did not mount it: see `systemctl status` and `journalctl -u` of the mount unit (systemd-escape --path --suffix=mount %[1]s)", pool.Path)
 }
 
 // connect finds the disk, and logs in to its target if need be.
@@ -137,60 +155,20 @@ func (b *Backend) appear(ctx context.Context, pool settings.Pool) (string, error
 	}
 }
 
-// login makes the iSCSI session unless there is one.
-func (b *Backend) login(ctx context.Context, pool settings.Pool) error {
-	target, portal := pool.ISCSI.Target, pool.ISCSI.Portal
-	output, err := b.iscsiadm(ctx, "-m", "session")
-	if missing(err) {
-		return fail(pool, "it is not mounted, and this node has no iscsiadm to connect its disk: apt-get install open-iscsi")
-	}
-	if err != nil {
-		return err
-	}
-	if slices.Contains(strings.Fields(output.Stdout), target) {
-		return nil
-	}
-	output, err = b.iscsiadm(ctx, "-m", "discovery", "-t", "sendtargets", "-p", portal)
-	if err != nil {
-		return err
-	}
-	if output.Code != 0 {
-		return fail(pool, "it is not mounted: the iSCSI portal %s does not answer (%s): is the NAS on, and is its iSCSI service running?", portal, last(output.Stderr))
-	}
-	if !slices.Contains(strings.Fields(output.Stdout), target) {
-		return fail(pool, "it is not mounted: the iSCSI portal %s has no target %s for this node; correct ISCSI_TARGET, or allow this node's initiator on the NAS", portal, target)
-	}
-	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Target, done.Portal = target, portal }); err != nil {
-		return err
-	}
-	output, err = b.iscsiadm(ctx, "-m", "node", "-T", target, "-p", portal, "--login")
-	if err != nil {
-		return err
-	}
-	if output.Code != 0 && output.Code != 15 { // ISCSI_ERR_SESS_EXISTS (open-isns/iscsi_err.h): somebody was quicker
-		return fail(pool, "it is not mounted: the iSCSI target %s refused the login (%s): check its access list and CHAP settings", target, last(output.Stderr))
-	}
-	b.log.WithFields(map[string]any{"pool": pool.Name, "target": target}).Info("iscsi session made")
-	return nil
-}
-
-func (b *Backend) iscsiadm(ctx context.Context, args ...string) (mounter.Output, error) {
-	return b.kernel.Run(ctx, mounter.Command{Name: "iscsiadm", Args: args, Limit: loginLimit})
-}
-
 // mount has the host's mount.ocfs2 mount the disk. Its exit code is not looked at: the mount table is (FACTS 2).
 func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) error {
 	err := b.kernel.Do(ctx, "mount point of "+pool.Name, func() error { return os.MkdirAll(b.kernel.HostPath(pool.Path), 0o755) })
 	if err != nil {
 		return fmt.Errorf("make the mount point: %w", err)
 	}
-	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = true }); err != nil {
+	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted, done.Path = true, pool.Path }); err != nil {
 		return err
 	}
 	args := []string{"-t", "ocfs2"}
 	if len(pool.MountOptions) > 0 {
 		args = append(args, "-o", strings.Join(pool.MountOptions, ","))
 	}
+	began := b.uptime(ctx)
 	output, err := b.kernel.Run(ctx, mounter.Command{Name: "mount", Args: append(args, device, pool.Path), Limit: mountLimit})
 	if err != nil {
 		return fmt.Errorf("run the host's mount: %w", err)
@@ -203,47 +181,8 @@ func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) 
 		if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = false }); err != nil {
 			return err
 		}
-		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output))
+		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output, began))
 	}
 	b.log.WithFields(map[string]any{"pool": pool.Name, "device": device, "path": pool.Path}).Info("pool mounted")
 	return nil
-}
-
-// hints are reasons that mount.ocfs2 or the kernel's log gives (FACTS 2), and what to do.
-//
-//nolint:gochecknoglobals // a constant table
-var hints = []struct{ text, advice string }{
-	{"no free slots available", "all node slots are in use: add one with `tunefs.ocfs2 -N <number> DEVICE` while no node has it mounted"},
-	{"heartbeat timeout", "the nodes' heartbeat timeouts differ: set O2CB_HEARTBEAT_THRESHOLD to the same value on every node"},
-	{"idle timeout", "the nodes' network timeouts differ: set O2CB_IDLE_TIMEOUT_MS to the same value on every node"},
-	{"unknown node", "this node is not in the cluster's node list: make /etc/ocfs2/cluster.conf the same on every node"},
-	{"Unable to access cluster service", "the cluster is not online: systemctl start o2cb (and enable it)"},
-	{"cluster service", "the cluster is not online: systemctl start o2cb (and enable it)"},
-	{"unknown filesystem type", "this node has no OCFS2: apt-get install ocfs2-tools and load the kernel's module ocfs2"},
-	{"Internal logic failure", "the slots are exhausted or this node is not in /etc/ocfs2/cluster.conf; `dmesg` tells which"},
-}
-
-// reason puts together what the program and the kernel's log say.
-func (b *Backend) reason(ctx context.Context, output mounter.Output) string {
-	said := last(output.Stderr)
-	if said == "" {
-		said = fmt.Sprintf("exit code %d and no text", output.Code)
-	}
-	log := ""
-	if kernel, err := b.kernel.Run(ctx, mounter.Command{Name: "dmesg"}); err == nil {
-		lines := strings.Split(strings.TrimSpace(kernel.Stdout), "\n")
-		log = strings.Join(lines[max(0, len(lines)-20):], "\n")
-	}
-	for _, hint := range hints {
-		if strings.Contains(log, hint.text) || strings.Contains(output.Stderr, hint.text) {
-			return said + "; " + hint.advice
-		}
-	}
-	return said + "; see `dmesg`"
-}
-
-// last is the last line that is not empty.
-func last(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +57,7 @@ func TestBringUpThroughISCSI(t *testing.T) {
 	runs := install(b, false)
 	create(t, b, volume("v", "v"))
 	assert.DeepEqual(t, runs(), []string{
-		"blkid -U " + dashed, "iscsiadm -m session", "iscsiadm -m discovery -t sendtargets -p 192.168.1.100",
+		"blkid -U " + dashed, "iscsiadm -m session", "iscsiadm -m discovery -t sendtargets -p 192.168.1.100 -o new",
 		"iscsiadm -m node -T " + target + " -p 192.168.1.100 --login", "blkid -U " + dashed,
 		"mount -t ocfs2 -o noatime /dev/sdb " + poolPath,
 	})
@@ -117,6 +118,33 @@ func TestBringUpFailures(t *testing.T) {
 			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: Transport endpoint is not connected\n"))
 			b.kernel.SetProgram("dmesg", program(0, "[1.0] o2net: node-2 uses a heartbeat timeout of 12000 ms, but our heartbeat timeout is 60000\n", ""))
 		}},
+		{"refused by the kernel", func(b *bench) {
+			install(b, true)
+			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: Internal logic failure while mounting /dev/sdb on /mnt/iscsi/media-apps, check 'dmesg' for more information on this error 5.\n"))
+		}},
+		{"an older mount's reason", func(b *bench) {
+			install(b, true)
+			assert.NilError(t, os.MkdirAll(b.kernel.HostPath("/proc"), 0o755))
+			assert.NilError(t, os.WriteFile(b.kernel.HostPath("/proc/uptime"), []byte("100.50 90.00\n"), 0o600))
+			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: Invalid argument while mounting /dev/sdb\n"))
+			b.kernel.SetProgram("dmesg", program(0, "[   99.000000] o2net: our heartbeat timeout is 60000\n[  101.200000] (mount.ocfs2,1,0):ocfs2_find_slot:482 ERROR: no free slots available!\n"+
+				"[  101.300000] ocfs2: Unmounting device (8,16) on (node 1)\n", ""))
+		}},
+		{"only an older mount's reason", func(b *bench) {
+			install(b, true)
+			assert.NilError(t, os.MkdirAll(b.kernel.HostPath("/proc"), 0o755))
+			assert.NilError(t, os.WriteFile(b.kernel.HostPath("/proc/uptime"), []byte("100.50 90.00\n"), 0o600))
+			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: I/O error on channel\n"))
+			b.kernel.SetProgram("dmesg", program(0, "[   99.000000] o2net: our heartbeat timeout is 60000\n", ""))
+		}},
+		{"under a check", func(b *bench) {
+			install(b, true)
+			b.kernel.SetUsers("/dev/sdb", mounter.User{PID: 9, Name: "fsck.ocfs2", Target: "/dev/sdb"})
+		}},
+		{"an automount that fails", func(b *bench) {
+			install(b, true)
+			b.kernel.MountHost(poolPath, mountertest.FileSystem{Type: "autofs", Source: "systemd-1"})
+		}},
 		{"no ISCSI", func(b *bench) { b.settings.Pools[0].ISCSI = nil }},
 		{"no device", func(b *bench) { b.settings.Pools[0].Device = "" }},
 	} {
@@ -166,6 +194,48 @@ func TestBringUpThatIsNotNeededAnyMore(t *testing.T) {
 	})
 	create(t, b, volume("v", "v"))
 	assert.Equal(t, len(runs()), 0)
+}
+
+// A pool of an automount is mounted by who opens its path, and is no other file system before.
+func TestAutomount(t *testing.T) {
+	b := newBench(t)
+	runs := install(b, true)
+	b.kernel.MountHost(poolPath, mountertest.FileSystem{Type: "autofs", Source: "systemd-1"})
+	opened := 0
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpFilesystem {
+			if opened++; opened == 1 {
+				b.kernel.MountHost(poolPath, disk())
+			}
+		}
+		return nil
+	})
+	_, err := b.backend.Check(t.Context(), "media-apps")
+	assert.ErrorContains(t, err, "it is not mounted")
+	assert.Equal(t, opened, 0, "a look of the background has it mounted")
+	create(t, b, volume("v", "v"))
+	assert.Equal(t, len(runs()), 0, "the host mounts it, not the plugin")
+	b.kernel.UnmountHost(poolPath)
+	b.cluster(false)
+	b.kernel.SetProgram("umount", program(0, "", ""))
+	b.backend.Refuse("media-apps", b.now, true)
+	assert.NilError(t, b.backend.Lower(t.Context(), "media-apps"), "the automount is not in the way of a drain")
+}
+
+// A pool that hangs is nothing to another one, which is brought up meanwhile.
+func TestBringUpBesideAPoolThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		install(b, true)
+		changed := disk()
+		changed.UUID, changed.Source = other, "/dev/sdx"
+		b.kernel.MountHost("/mnt/iscsi/app-data", changed)
+		hold := b.kernel.Hold(mountertest.OpFilesystem, "/mnt/iscsi/app-data")
+		defer b.kernel.Release(hold)
+		began := time.Now()
+		create(t, b, volume("v", "v"))
+		assert.Assert(t, time.Since(began) <= 3*time.Second, time.Since(began))
+	})
 }
 
 func TestStuckPool(t *testing.T) {

@@ -94,7 +94,8 @@ type Command struct {
 	Limit time.Duration
 }
 
-// Output is what a program printed (each stream cut at 64 KiB) and its exit code.
+// Output is what a program printed and its exit code. Of each stream it has the end: the last lines that fit into 64 KiB, which is
+// all of what most programs print. What a program prints beyond 16 MiB is lost, and its write fails (EPERM).
 type Output struct {
 	Stdout, Stderr string
 	Code           int

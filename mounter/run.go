@@ -20,7 +20,7 @@ import (
 const (
 	defaultLimit = 30 * time.Second
 	outputLimit  = 64 << 10 // of each stream, as given to the caller
-	fileLimit    = 1 << 20  // of each stream, as a program may write it; a write beyond it fails
+	fileLimit    = 16 << 20 // of each stream, as a program may write it; a write beyond it fails
 )
 
 // searchPath is where programs are looked for, in this order, and what they get as PATH.
@@ -149,15 +149,32 @@ func waitFor(child *exec.Cmd, limit time.Duration) (int, error) {
 func collect(stdout, stderr *os.File, code int) (Output, error) {
 	output := Output{Code: code}
 	for file, text := range map[*os.File]*string{stdout: &output.Stdout, stderr: &output.Stderr} {
-		end, err := file.Seek(0, io.SeekCurrent)
+		size, err := file.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return Output{}, err
 		}
-		buffer := make([]byte, min(end, outputLimit))
-		if _, err := file.ReadAt(buffer, 0); err != nil && !errors.Is(err, io.EOF) {
+		end, err := endOf(file, size)
+		if err != nil {
 			return Output{}, err
 		}
-		*text = string(bytes.ToValidUTF8(buffer, []byte("?")))
+		*text = string(bytes.ToValidUTF8(end, []byte("?")))
 	}
 	return output, nil
+}
+
+// endOf is a short text as it is, and of a long one the last lines, as many as fit: what a program has to say of its result,
+// and what has just happened in a log, stands at the end. Of a last line that does not fit, it is the end.
+func endOf(file io.ReaderAt, size int64) ([]byte, error) {
+	start := max(0, size-outputLimit)
+	buffer := make([]byte, size-start)
+	if _, err := file.ReadAt(buffer, start); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if start == 0 {
+		return buffer, nil
+	}
+	if _, lines, _ := bytes.Cut(buffer, []byte("\n")); len(lines) > 0 {
+		return lines, nil
+	}
+	return buffer, nil
 }

@@ -47,11 +47,39 @@ func TestRunIsOutsideThePluginsCgroup(t *testing.T) {
 }
 
 func TestRunCutsOutput(t *testing.T) {
+	const limit = 64 << 10
 	f := newFixture(t)
-	output, err := f.Run(t.Context(), shell("head -c 100000 /dev/zero | tr '\\0' x"))
+	printed := func(script string) string {
+		t.Helper()
+		output, err := f.Run(t.Context(), shell(script))
+		assert.NilError(t, err)
+		assert.Equal(t, output.Code, 0, output.Stderr)
+		return output.Stdout
+	}
+	assert.Equal(t, printed("yes | head -c 65536"), strings.Repeat("y\n", limit/2), "what fits is not cut")
+	said := printed("seq 1000000; echo the verdict") // 6.6 MiB
+	assert.Assert(t, strings.HasSuffix(said, "\n999999\n1000000\nthe verdict\n"), said[len(said)-100:])
+	assert.Assert(t, limit-len("1000000\n") <= len(said) && len(said) <= limit, "%d", len(said))
+	var first, second int
+	_, err := fmt.Sscanf(said, "%d\n%d\n", &first, &second)
 	assert.NilError(t, err)
-	assert.Equal(t, output.Code, 0)
-	assert.Equal(t, len(output.Stdout), 64<<10)
+	assert.Assert(t, first > 900000 && second == first+1, "it begins within a line: %s", said[:20])
+
+	for script, rest := range map[string]string{"": "", "echo": "\n"} { // one line that does not fit
+		said = printed("echo start; head -c 100000 /dev/zero | tr '\\0' x; " + script)
+		assert.Equal(t, said, strings.Repeat("x", limit-len(rest))+rest)
+	}
+}
+
+// A program that prints without end fails at it, and takes no more memory.
+func TestRunBoundsMemory(t *testing.T) {
+	f := newFixture(t)
+	output, err := f.Run(t.Context(), shell("yes"))
+	assert.NilError(t, err)
+	assert.Equal(t, output.Code, 1)
+	assert.Assert(t, strings.Contains(output.Stderr, "Operation not permitted"), output.Stderr)
+	assert.Equal(t, output.Stdout, strings.Repeat("y\n", len(output.Stdout)/2))
+	assert.Assert(t, len(output.Stdout) > 32<<10)
 }
 
 func TestRunNamesWhatIsMissing(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maskSource is how a mask shows in mount tables.
-const maskSource = "homelab-storage-mask"
+// MaskSource is how a mask shows in mount tables. The unit that unmounts the pools at shutdown knows masks by it, too.
+const MaskSource = "homelab-storage-mask"
 
 // maskAttributes make a mask inert.
 const maskAttributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
@@ -45,7 +45,7 @@ func (l *Linux) mask(tree *os.File, name string) error {
 	}
 	defer func() { _ = directory.Close() }()
 	cover, err := l.calls.fileSystem("tmpfs", []Option{
-		{Name: "source", Value: maskSource}, {Name: "size", Value: "4k"}, {Name: "nr_inodes", Value: "2"}, {Name: "mode", Value: "000"},
+		{Name: "source", Value: MaskSource}, {Name: "size", Value: "4k"}, {Name: "nr_inodes", Value: "2"}, {Name: "mode", Value: "000"},
 	}, maskAttributes)
 	if err != nil {
 		return fmt.Errorf("mask %s: %w", name, err)
@@ -58,7 +58,7 @@ func (l *Linux) mask(tree *os.File, name string) error {
 func masksOn(on Mount, table []Mount) []string {
 	var targets []string
 	for _, mount := range table {
-		if mount.Parent == on.ID && mount.FSType == "tmpfs" && mount.Source == maskSource {
+		if mount.Parent == on.ID && mount.FSType == "tmpfs" && mount.Source == MaskSource {
 			targets = append(targets, mount.Target)
 		}
 	}

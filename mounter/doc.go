@@ -32,7 +32,8 @@
 // # Programs
 //
 // They run with the host's namespace and root, in its root cgroups, with a clean environment and with memory files as
-// output, so that they go on when the plugin is killed or disabled.
+// output, so that they go on when the plugin is killed or disabled. On a nested host, whose root cgroup takes no processes, they
+// run in its init.scope, or else in a cgroup homelab-storage that is made there.
 //
 // # Faults
 //

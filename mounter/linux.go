@@ -22,6 +22,9 @@ type Options struct {
 	// TargetRoot is the folder below which volumes are mounted, /mnt/volumes; it is made when it is missing. In a managed
 	// plugin it must be a shared mount, as the engine makes it.
 	TargetRoot string
+	// OwnCgroup leaves programs in this process's cgroup, for one that nobody ends with all that it has started: a command of the
+	// operator. It needs no privilege then to run them.
+	OwnCgroup bool
 	// Log gets what has no caller to be told: late successes that were undone, and what could not be undone.
 	Log *logrus.Entry
 	// Fault, when set, is asked before each system call, by its name, and its error is returned instead of making the call.
@@ -35,6 +38,7 @@ type Linux struct {
 	log           *logrus.Entry
 	hostPID       int
 	plain         bool // this process lives in the host's mount namespace
+	ownCgroup     bool // programs stay in this process's
 	hostNamespace *os.File
 	bootID        string
 	proc          string
@@ -47,7 +51,7 @@ func New(options Options) (*Linux, error) {
 	if err := CheckKernel(); err != nil {
 		return nil, err
 	}
-	l := &Linux{calls: calls{fault: options.Fault}, log: options.Log, hostPID: options.HostPID, proc: "/proc"}
+	l := &Linux{calls: calls{fault: options.Fault}, log: options.Log, hostPID: options.HostPID, ownCgroup: options.OwnCgroup, proc: "/proc"}
 	if err := absolute(options.TargetRoot); err != nil {
 		return nil, fmt.Errorf("target root: %w", err)
 	}

@@ -30,16 +30,13 @@ func (s *session) machine() *host.Host {
 	return &host.Host{Root: "/", Run: runHere, Program: CLIPluginFile}
 }
 
-// runHere runs a program in this process's own namespace.
+// runHere runs a program in this process's own namespace and cgroup: unlike the plugin, a command is not killed with what it has started.
 func runHere(ctx context.Context, name string, arguments ...string) (output string, code int, err error) {
-	here, err := mounter.New(mounter.Options{HostPID: os.Getpid(), TargetRoot: "/run", Log: logrus.NewEntry(logrus.New())})
+	here, err := mounter.New(mounter.Options{HostPID: os.Getpid(), OwnCgroup: true, TargetRoot: "/run", Log: logrus.NewEntry(logrus.New())})
 	if err != nil {
 		return "", 0, err
 	}
 	said, err := here.Run(ctx, mounter.Command{Name: name, Args: arguments, Limit: time.Minute})
-	if err != nil && os.Geteuid() != 0 {
-		err = fmt.Errorf("%w; only root may: try again with sudo", err)
-	}
 	return said.Stdout + said.Stderr, said.Code, err
 }
 
@@ -71,6 +68,8 @@ func (s *session) hostRemove() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			removed, err := s.machine().Remove(command.Context())
 			switch {
+			case err != nil && os.Geteuid() != 0:
+				return fmt.Errorf("%w; only root may: try again with sudo", err)
 			case err != nil:
 				return explained(err)
 			case !removed:

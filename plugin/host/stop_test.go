@@ -18,7 +18,7 @@ import (
 // leftByTheEngine makes what an engine leaves that did not end in order: two volumes, binds of a pool, with a mask on each. It
 // then runs the script in $2, tells the mounts that are left, and ends as the script did.
 const leftByTheEngine = `set -e
-cd "$1" && mkdir pool volume 'a volume' && mount -t ramfs pool pool && mkdir pool/.homelab-storage
+cd "$1" && mkdir pool volume 'a volume' && mount -t ramfs disk pool && mkdir pool/.homelab-storage
 for volume in volume 'a volume'; do
 	mount --bind pool "$volume"
 	mount -t tmpfs -o ro,mode=000 ` + mounter.MaskSource + ` "$volume/.homelab-storage"

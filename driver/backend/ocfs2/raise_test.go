@@ -196,48 +196,6 @@ func TestBringUpThatIsNotNeededAnyMore(t *testing.T) {
 	assert.Equal(t, len(runs()), 0)
 }
 
-// A pool of an automount is mounted by who opens its path, and is no other file system before.
-func TestAutomount(t *testing.T) {
-	b := newBench(t)
-	runs := install(b, true)
-	b.kernel.MountHost(poolPath, mountertest.FileSystem{Type: "autofs", Source: "systemd-1"})
-	opened := 0
-	b.kernel.OnCall(func(action mountertest.Action) error {
-		if action.Op == mountertest.OpFilesystem {
-			if opened++; opened == 1 {
-				b.kernel.MountHost(poolPath, disk())
-			}
-		}
-		return nil
-	})
-	_, err := b.backend.Check(t.Context(), "media-apps")
-	assert.ErrorContains(t, err, "it is not mounted")
-	assert.Equal(t, opened, 0, "a look of the background has it mounted")
-	create(t, b, volume("v", "v"))
-	assert.Equal(t, len(runs()), 0, "the host mounts it, not the plugin")
-	b.kernel.UnmountHost(poolPath)
-	b.cluster(false)
-	b.kernel.SetProgram("umount", program(0, "", ""))
-	b.backend.Refuse("media-apps", b.now, true)
-	assert.NilError(t, b.backend.Lower(t.Context(), "media-apps"), "the automount is not in the way of a drain")
-}
-
-// A pool that hangs is nothing to another one, which is brought up meanwhile.
-func TestBringUpBesideAPoolThatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		install(b, true)
-		changed := disk()
-		changed.UUID, changed.Source = other, "/dev/sdx"
-		b.kernel.MountHost("/mnt/iscsi/app-data", changed)
-		hold := b.kernel.Hold(mountertest.OpFilesystem, "/mnt/iscsi/app-data")
-		defer b.kernel.Release(hold)
-		began := time.Now()
-		create(t, b, volume("v", "v"))
-		assert.Assert(t, time.Since(began) <= 3*time.Second, time.Since(began))
-	})
-}
-
 func TestStuckPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := mountedBench(t)

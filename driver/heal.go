@@ -50,7 +50,7 @@ func (d *Driver) recall(ctx context.Context) {
 func (d *Driver) healVolume(ctx context.Context, name string) error {
 	if err := d.stageAgain(ctx, name); err != nil {
 		if !errors.Is(err, backend.ErrUnavailable) {
-			d.failures.refused(name, refusedPause)
+			d.failures.refused(name)
 		}
 		return err
 	}

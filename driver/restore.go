@@ -69,7 +69,7 @@ func (d *Driver) rebindVolume(ctx context.Context, name string) error {
 	}
 	staged, err := storage.Stage(ctx, volumeOf(record))
 	if refusesShare(record, err) {
-		d.failures.refused(name, refusedRebind)
+		d.failures.spare(name, refusedRebind)
 	}
 	if err != nil {
 		return err

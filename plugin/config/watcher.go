@@ -40,7 +40,7 @@ type Watcher struct {
 
 	checking sync.Mutex // one Check at a time; guards what follows
 	node     nodeFile
-	changing nodeFile // the node's file when it last was another one than node
+	last     nodeFile // the node's file at the last look
 	shared   []byte   // the shared file as last read, or as kept from an earlier run
 	good     bool     // some configuration, perhaps of an earlier run, was good
 	seen     bool     // the configuration in force included the node's file
@@ -69,6 +69,7 @@ func Open(ctx context.Context, options Options) (*Watcher, error) {
 	w.checking.Lock()
 	defer w.checking.Unlock()
 	w.node = w.readNode()
+	w.last = w.node
 	w.apply()
 	if w.readShared(ctx) {
 		w.apply()
@@ -118,8 +119,8 @@ func (w *Watcher) check(ctx context.Context, sharedToo bool) {
 	w.checking.Lock()
 	defer w.checking.Unlock()
 	node := w.readNode()
-	changed := !node.equal(w.node) && node.equal(w.changing)
-	w.changing = node
+	changed := !node.equal(w.node) && node.equal(w.last)
+	w.last = node
 	if changed {
 		w.node = node
 	}

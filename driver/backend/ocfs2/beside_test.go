@@ -25,15 +25,18 @@ func TestAutomount(t *testing.T) {
 		return nil
 	})
 	_, err := b.backend.Check(t.Context(), "media-apps")
-	assert.ErrorContains(t, err, "it is not mounted")
+	assert.ErrorContains(t, err, "it is not mounted: the automount of the host at /mnt/iscsi/media-apps mounts it when a volume of it is used")
 	assert.Equal(t, opened, 0, "a look of the background has it mounted")
 	create(t, b, volume("v", "v"))
 	assert.Equal(t, len(runs()), 0, "the host mounts it, not the plugin")
-	b.kernel.UnmountHost(poolPath)
-	b.cluster(false)
-	b.kernel.SetProgram("umount", program(0, "", ""))
 	b.backend.Refuse("media-apps", b.now, true)
-	assert.NilError(t, b.backend.Lower(t.Context(), "media-apps"), "the automount is not in the way of a drain")
+	assert.Error(t, b.backend.Lower(t.Context(), "media-apps"), "pool media-apps: the host has an automount at /mnt/iscsi/media-apps, which would mount it again, also under a check: stop that first "+
+		`(systemctl stop "$(systemd-escape --path --suffix=automount /mnt/iscsi/media-apps)")`)
+	b.backend.Admit("media-apps")
+
+	b.kernel.MountHost(poolPath, mountertest.FileSystem{Type: "autofs", Source: "systemd-1"})
+	_, err = b.backend.Prove(t.Context(), "media-apps")
+	assert.ErrorContains(t, err, "autofs from systemd-1 is mounted at", "one over the pool would mount it a second time")
 }
 
 // A pool that hangs is nothing to another one, which is brought up meanwhile.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,14 +85,14 @@ func (b *Backend) ready(ctx context.Context, pool settings.Pool, repair bool) (s
 	return device, err
 }
 
-// unchecked refuses a disk that a program of the host's ocfs2-tools works on: a check of an earlier run of the plugin goes on without it.
+// unchecked refuses a disk that a program of the host's ocfs2-tools changes or checks: a check of an earlier run of the plugin goes on without it.
 func (b *Backend) unchecked(ctx context.Context, pool settings.Pool, device string) error {
 	occupants, err := b.kernel.Occupants(ctx, b.real(device), "")
 	if err != nil {
 		return b.slow(pool, err)
 	}
 	for _, one := range occupants {
-		if strings.HasSuffix(one.Name, ".ocfs2") {
+		if slices.Contains([]string{"fsck.ocfs2", "tunefs.ocfs2", "mkfs.ocfs2"}, one.Name) {
 			return fail(pool, "%s works on its disk %s (process %d); try again when it has ended", one.Name, device, one.PID)
 		}
 	}

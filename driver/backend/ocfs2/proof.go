@@ -115,16 +115,19 @@ func (b *Backend) mountedOrDue(ctx context.Context, pool settings.Pool) (mount *
 	if err != nil {
 		return nil, false, err
 	}
+	var over *mounter.Mount
 	for _, mount := range slices.Backward(table) {
 		switch {
 		case mount.Target != pool.Path:
 		case mount.FSType == autofs:
-			due = true
+			over = &mount
+		case over != nil: // opening the path would mount it a second time
+			return over, false, nil
 		default:
 			return &mount, false, nil
 		}
 	}
-	return nil, due, nil
+	return nil, over != nil, nil
 }
 
 // proveFilesystem compares what is mounted with what was asked for.
@@ -218,6 +221,9 @@ func (b *Backend) slow(pool settings.Pool, err error) error {
 
 // notMounted says that the pool is away and what the path is instead.
 func (b *Backend) notMounted(ctx context.Context, pool settings.Pool, why string) error {
+	if _, due, err := b.mountedOrDue(ctx, pool); err == nil && due { // a look into it would have it mounted
+		return fail(pool, "it is not mounted: the automount of the host at %s mounts it when a volume of it is used", pool.Path)
+	}
 	what, seen := "does not exist", "does not exist"
 	err := b.kernel.Do(ctx, "pool path "+pool.Name, func() error {
 		entries, err := os.ReadDir(b.kernel.HostPath(pool.Path))

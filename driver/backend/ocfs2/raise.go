@@ -168,7 +168,7 @@ func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) 
 	if len(pool.MountOptions) > 0 {
 		args = append(args, "-o", strings.Join(pool.MountOptions, ","))
 	}
-	began := b.uptime(ctx)
+	before := lastLogged(b.kernelLog(ctx))
 	output, err := b.kernel.Run(ctx, mounter.Command{Name: "mount", Args: append(args, device, pool.Path), Limit: mountLimit})
 	if err != nil {
 		return fmt.Errorf("run the host's mount: %w", err)
@@ -181,7 +181,7 @@ func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) 
 		if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = false }); err != nil {
 			return err
 		}
-		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output, began))
+		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output, before))
 	}
 	b.log.WithFields(map[string]any{"pool": pool.Name, "device": device, "path": pool.Path}).Info("pool mounted")
 	return nil

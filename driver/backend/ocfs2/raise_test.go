@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,13 +56,13 @@ func TestBringUpThroughISCSI(t *testing.T) {
 	runs := install(b, false)
 	create(t, b, volume("v", "v"))
 	assert.DeepEqual(t, runs(), []string{
-		"blkid -U " + dashed, "iscsiadm -m session", "iscsiadm -m discovery -t sendtargets -p 192.168.1.100 -o new",
+		"blkid -U " + dashed, "iscsiadm -m session", "iscsiadm -m node -T " + target + " -p 192.168.1.100", "iscsiadm -m discovery -t sendtargets -p 192.168.1.100 -o new",
 		"iscsiadm -m node -T " + target + " -p 192.168.1.100 --login", "blkid -U " + dashed,
-		"mount -t ocfs2 -o noatime /dev/sdb " + poolPath,
+		"dmesg ", "mount -t ocfs2 -o noatime /dev/sdb " + poolPath,
 	})
 	_, err := b.backend.Prove(t.Context(), "media-apps")
 	assert.NilError(t, err)
-	assert.Equal(t, len(runs()), 6, "mounted once")
+	assert.Equal(t, len(runs()), 8, "mounted once")
 }
 
 func TestCheckNeverBringsUp(t *testing.T) {
@@ -78,6 +77,15 @@ func TestCheckNeverBringsUp(t *testing.T) {
 	assert.NilError(t, err)
 	_, err = b.backend.Check(t.Context(), "media-apps")
 	assert.NilError(t, err)
+}
+
+// logs has the kernel's log begin with some lines, and go on with others once it was read.
+func (b *bench) logs(before, after string) {
+	log := before
+	b.kernel.SetProgram("dmesg", func(context.Context, mounter.Command) (mounter.Output, error) {
+		defer func() { log = before + after }()
+		return mounter.Output{Stdout: log}, nil
+	})
 }
 
 // Whatever goes wrong on the way up has its sentence.
@@ -111,12 +119,12 @@ func TestBringUpFailures(t *testing.T) {
 		{"slots exhausted", func(b *bench) {
 			install(b, true)
 			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: Invalid argument while mounting /dev/sdb\n"))
-			b.kernel.SetProgram("dmesg", program(0, "x\n[1.0] (mount.ocfs2,1,0):ocfs2_find_slot:482 ERROR: no free slots available!\n", ""))
+			b.logs("x\n", "[1.0] (mount.ocfs2,1,0):ocfs2_find_slot:482 ERROR: no free slots available!\n")
 		}},
 		{"timeouts differ", func(b *bench) {
 			install(b, true)
 			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: Transport endpoint is not connected\n"))
-			b.kernel.SetProgram("dmesg", program(0, "[1.0] o2net: node-2 uses a heartbeat timeout of 12000 ms, but our heartbeat timeout is 60000\n", ""))
+			b.logs("", "[1.0] o2net: node-2 uses a heartbeat timeout of 12000 ms, but our heartbeat timeout is 60000\n")
 		}},
 		{"refused by the kernel", func(b *bench) {
 			install(b, true)
@@ -124,18 +132,13 @@ func TestBringUpFailures(t *testing.T) {
 		}},
 		{"an older mount's reason", func(b *bench) {
 			install(b, true)
-			assert.NilError(t, os.MkdirAll(b.kernel.HostPath("/proc"), 0o755))
-			assert.NilError(t, os.WriteFile(b.kernel.HostPath("/proc/uptime"), []byte("100.50 90.00\n"), 0o600))
+			b.logs("[   99.000000] o2net: our heartbeat timeout is 60000\n", "[  101.200000] (mount.ocfs2,1,0):ocfs2_find_slot:482 ERROR: no free slots available!\n[  101.300000] ocfs2: Unmounting device (8,16) on (node 1)\n")
 			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: Invalid argument while mounting /dev/sdb\n"))
-			b.kernel.SetProgram("dmesg", program(0, "[   99.000000] o2net: our heartbeat timeout is 60000\n[  101.200000] (mount.ocfs2,1,0):ocfs2_find_slot:482 ERROR: no free slots available!\n"+
-				"[  101.300000] ocfs2: Unmounting device (8,16) on (node 1)\n", ""))
 		}},
 		{"only an older mount's reason", func(b *bench) {
 			install(b, true)
-			assert.NilError(t, os.MkdirAll(b.kernel.HostPath("/proc"), 0o755))
-			assert.NilError(t, os.WriteFile(b.kernel.HostPath("/proc/uptime"), []byte("100.50 90.00\n"), 0o600))
+			b.logs("[   99.000000] o2net: our heartbeat timeout is 60000\n", "")
 			b.kernel.SetProgram("mount", program(1, "", "mount.ocfs2: I/O error on channel\n"))
-			b.kernel.SetProgram("dmesg", program(0, "[   99.000000] o2net: our heartbeat timeout is 60000\n", ""))
 		}},
 		{"under a check", func(b *bench) {
 			install(b, true)
@@ -175,7 +178,7 @@ func TestBringUpGoesOn(t *testing.T) {
 		assert.NilError(t, hold.Reached(t.Context()))
 		b.kernel.Release(hold)
 		create(t, b, volume("v", "v"))
-		assert.Equal(t, len(runs()), 2, "blkid and mount, once each")
+		assert.Equal(t, len(runs()), 3, "blkid, dmesg and mount, once each")
 	})
 }
 

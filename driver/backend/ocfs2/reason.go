@@ -3,8 +3,6 @@ package ocfs2
 import (
 	"context"
 	"fmt"
-	"math"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,19 +25,14 @@ var hints = []struct{ text, advice string }{
 	{"unknown filesystem type", "this node has no OCFS2: apt-get install ocfs2-tools and load the kernel's module ocfs2"},
 }
 
-// reason puts together what the program and the kernel's log say, of which what is older than the attempt is left out (began is the
-// node's uptime then).
-func (b *Backend) reason(ctx context.Context, output mounter.Output, began time.Duration) string {
+// reason puts together what the program and the kernel's log say, of which what was logged before the attempt is left out.
+func (b *Backend) reason(ctx context.Context, output mounter.Output, before time.Duration) string {
 	said := last(output.Stderr)
 	if said == "" {
 		said = fmt.Sprintf("exit code %d and no text", output.Code)
 	}
-	var lines []string
-	if kernel, err := b.kernel.Run(ctx, mounter.Command{Name: "dmesg"}); err == nil {
-		lines = strings.Split(strings.TrimSpace(kernel.Stdout), "\n")
-	}
-	for _, line := range slices.Backward(lines) {
-		if logged(line) < began {
+	for _, line := range slices.Backward(b.kernelLog(ctx)) {
+		if at, ok := logged(line); ok && at <= before {
 			break
 		}
 		if advice := hint(line); advice != "" {
@@ -62,38 +55,35 @@ func hint(text string) string {
 	return ""
 }
 
-// uptime is how long the node is up, from which the kernel's log counts; 0 when it is not told.
-func (b *Backend) uptime(ctx context.Context) time.Duration {
-	var up time.Duration
-	err := b.kernel.Do(ctx, "uptime", func() error {
-		text, err := os.ReadFile(b.kernel.HostPath("/proc/uptime"))
-		first, _, _ := strings.Cut(string(text), " ")
-		seconds, wrong := strconv.ParseFloat(first, 64)
-		if err == nil && wrong == nil {
-			up = time.Duration(seconds * float64(time.Second))
-		}
+// kernelLog are the newest lines of the kernel's log, the oldest first.
+func (b *Backend) kernelLog(ctx context.Context) []string {
+	output, err := b.kernel.Run(ctx, mounter.Command{Name: "dmesg"})
+	if err != nil {
 		return nil
-	})
-	if err != nil { // else the work may still be writing to up
-		return 0
 	}
-	return up
+	return strings.Split(strings.TrimSpace(output.Stdout), "\n")
 }
 
-// kernelTime is when a line of dmesg(1) was logged, in seconds since the boot.
+// kernelTime is when a line of dmesg(1) was logged, by the log's own clock, in seconds.
 var kernelTime = regexp.MustCompile(`^\[ *([0-9]+\.[0-9]+)\]`)
 
-// logged is when a line was logged; a line without a time belongs to the one that follows.
-func logged(line string) time.Duration {
+func logged(line string) (at time.Duration, ok bool) {
 	found := kernelTime.FindStringSubmatch(line)
 	if found == nil {
-		return math.MaxInt64
+		return 0, false
 	}
 	seconds, err := strconv.ParseFloat(found[1], 64)
-	if err != nil {
-		return math.MaxInt64
+	return time.Duration(seconds * float64(time.Second)), err == nil
+}
+
+// lastLogged is when the newest line was logged; 0 when the log has no times.
+func lastLogged(lines []string) time.Duration {
+	for _, line := range slices.Backward(lines) {
+		if at, ok := logged(line); ok {
+			return at
+		}
 	}
-	return time.Duration(seconds * float64(time.Second))
+	return 0
 }
 
 // last is the last line that is not empty.

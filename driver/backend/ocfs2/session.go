@@ -36,10 +36,15 @@ func (b *Backend) login(ctx context.Context, pool settings.Pool) error {
 		_, err := b.iscsiadm(ctx, "-m", "node", "-T", target, "-p", portal, "--rescan")
 		return err
 	}
+	output, err = b.iscsiadm(ctx, "-m", "node", "-T", target, "-p", portal)
+	if err != nil {
+		return err
+	}
+	known := output.Code == 0
 	if err := b.discover(ctx, pool); err != nil {
 		return err
 	}
-	return b.logIn(ctx, pool)
+	return b.logIn(ctx, pool, known)
 }
 
 // discover asks the portal for its targets, without which there is no login. With "-o new" the records of the targets that this node
@@ -59,8 +64,9 @@ func (b *Backend) discover(ctx context.Context, pool settings.Pool) error {
 	return nil
 }
 
-// logIn notes before it logs in that it does.
-func (b *Backend) logIn(ctx context.Context, pool settings.Pool) error {
+// logIn notes before it logs in that it does. The record of a target that was not known is not kept when that fails: it has the
+// settings of iscsid.conf as they were, which are what the operator is about to change.
+func (b *Backend) logIn(ctx context.Context, pool settings.Pool, known bool) error {
 	target, portal := pool.ISCSI.Target, pool.ISCSI.Portal
 	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Target, done.Portal = target, portal }); err != nil {
 		return err
@@ -79,7 +85,11 @@ func (b *Backend) logIn(ctx context.Context, pool settings.Pool) error {
 	case sessionExists: // somebody was quicker, whose it is
 		return nil
 	default:
-		return fail(pool, "it is not mounted: the iSCSI target %s refused the login (%s): check its access list and CHAP settings", target, last(output.Stderr))
+		said := last(output.Stderr)
+		if !known {
+			_, err = b.iscsiadm(ctx, "-m", "node", "-T", target, "-p", portal, "-o", "delete")
+		}
+		return errors.Join(fail(pool, "it is not mounted: the iSCSI target %s refused the login (%s): check its access list and CHAP settings", target, said), err)
 	}
 	b.log.WithFields(map[string]any{"pool": pool.Name, "target": target}).Info("iscsi session made")
 	return nil
@@ -193,7 +203,8 @@ func usedBy(folder string, table []mounter.Mount, swaps []string) (string, error
 	}
 	device := strings.TrimSpace(string(number))
 	name := "/dev/" + filepath.Base(folder)
-	if i := slices.IndexFunc(table, func(mount mounter.Mount) bool { return mount.Device == device }); i >= 0 {
+	// Btrfs has a number of its own in the table, and tells the disk as its source.
+	if i := slices.IndexFunc(table, func(mount mounter.Mount) bool { return mount.Device == device || mount.Source == name }); i >= 0 {
 		return name + " of it is mounted at " + table[i].Target, nil
 	}
 	if slices.Contains(swaps, filepath.Base(folder)) {

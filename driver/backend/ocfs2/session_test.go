@@ -85,7 +85,10 @@ func TestDisconnectKeepsTheDisksOfTheHost(t *testing.T) {
 			b.put(t, below+"dev", b.deviceAt(t, "/srv")+"\n")
 			b.put(t, "/sys/class/iscsi_session/session1/targetname", "iqn.2024-01.lan.nas:other\n")
 		}, ""},
-		"nothing": {func(*bench) {}, ""},
+		"btrfs on it": {func(b *bench) {
+			b.put(t, below+"sdc1/dev", "8:33\n") // btrfs has a number of its own in the mount table
+		}, "/dev/sdc1 of it is mounted at /srv"},
+		"nothing": {func(b *bench) { b.kernel.UnmountHost("/srv") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, runs := connected(t)
@@ -141,6 +144,28 @@ func TestSessionOfSomebodyElseIsNotEnded(t *testing.T) {
 		lines, err := b.backend.Disconnect(t.Context(), "media-apps")
 		assert.NilError(t, err)
 		assert.Equal(t, len(lines), 0, "%q", lines)
+	}
+}
+
+// What iscsid.conf says of CHAP goes into a target's record when it is found, and is not looked at again: after a login that failed the
+// record goes, so that the operator's next setting counts. One that was there is the operator's.
+func TestRecordOfAFailedLogin(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		b := newBench(t)
+		b.settings.Pools[0].ISCSI = &settings.ISCSI{Portal: "192.168.1.100", Target: target}
+		runs := install(b, false)
+		b.kernel.SetProgram("iscsiadm", func(_ context.Context, command mounter.Command) (mounter.Output, error) {
+			switch args := strings.Join(command.Args, " "); {
+			case strings.HasSuffix(args, "--login"):
+				return mounter.Output{Code: 24, Stderr: "iscsiadm: authorization failure"}, nil
+			case command.Args[1] == "node" && len(command.Args) == 6 && !known:
+				return mounter.Output{Code: 21}, nil
+			}
+			return mounter.Output{Stdout: map[string]string{"discovery": target}[command.Args[1]]}, nil
+		})
+		_, err := b.backend.Prepare(t.Context(), "media-apps")
+		assert.ErrorContains(t, err, "refused the login (iscsiadm: authorization failure): check its access list and CHAP settings")
+		assert.Equal(t, runs()[len(runs())-1] == "iscsiadm -m node -T "+target+" -p 192.168.1.100 -o delete", !known)
 	}
 }
 

@@ -111,6 +111,9 @@ func (b *Backend) Lower(ctx context.Context, name string) error {
 	if err := b.landed(ctx, pool); err != nil {
 		return err
 	}
+	if err := b.noAutomount(ctx, pool); err != nil {
+		return err
+	}
 	mount, err := b.mounted(ctx, pool)
 	if err != nil {
 		return b.slow(pool, err)
@@ -131,6 +134,19 @@ func (b *Backend) Lower(ctx context.Context, name string) error {
 		return err
 	}
 	return b.remark(ctx, name, func(done *deeds) { done.Mounted = false })
+}
+
+// noAutomount refuses a pool that the host would mount again as soon as anybody opens its path, also under a check.
+func (b *Backend) noAutomount(ctx context.Context, pool settings.Pool) error {
+	table, err := b.kernel.Table(ctx, mounter.Host)
+	if err != nil {
+		return b.slow(pool, err)
+	}
+	if slices.ContainsFunc(table, func(mount mounter.Mount) bool { return mount.Target == pool.Path && mount.FSType == autofs }) {
+		return fail(pool, "the host has an automount at %s, which would mount it again, also under a check: stop that first "+
+			"(systemctl stop \"$(systemd-escape --path --suffix=automount %[1]s)\")", pool.Path)
+	}
+	return nil
 }
 
 // landed waits for a bring-up that began before the drain.

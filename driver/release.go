@@ -183,6 +183,7 @@ func (d *Driver) releaseNow(ctx context.Context, record catalog.Record) error {
 		return fmt.Errorf("what its last container wrote is still being written to the pool's disk; try again: %w", ctx.Err())
 	}
 	if going.err != nil {
+		d.releases.end(record.ID, going) // it is over, also when its own goroutine has not said so yet: the next try is another one
 		return going.err
 	}
 	d.releases.cancel(record.ID)

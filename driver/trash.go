@@ -102,7 +102,7 @@ func (d *Driver) trashed(ctx context.Context, pool, id string) error {
 // TrashEmpty deletes an entry, or all entries older than an age when id is "", and says how many.
 func (d *Driver) TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error) {
 	if olderThan < 0 {
-		return 0, fmt.Errorf("the age of what is to be deleted is %s: an age is not negative", olderThan)
+		return 0, fmt.Errorf("nothing was deleted: the age %s of what is to be deleted is negative; write it without the sign", olderThan)
 	}
 	names, err := d.pools(pool)
 	if err != nil {

@@ -4,6 +4,7 @@ package settings
 
 import (
 	"io/fs"
+	"strings"
 	"time"
 )
 
@@ -100,4 +101,13 @@ func (s *Settings) CatalogPool() (Pool, bool) {
 		}
 	}
 	return Pool{}, false
+}
+
+// Dashed is a UUID of 32 digits as udev and blkid(8) write it: 8-4-4-4-12, in lower case. The tools of OCFS2 print it without dashes.
+func Dashed(uuid string) string {
+	uuid = strings.ToLower(uuid)
+	if len(uuid) != 32 || strings.Contains(uuid, "-") {
+		return uuid
+	}
+	return strings.Join([]string{uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]}, "-")
 }

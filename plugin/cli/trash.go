@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +85,7 @@ func (s *session) trashEmpty() *cobra.Command {
 			}
 			age, err := config.ParseDuration(olderThan)
 			if err != nil || age < 0 {
-				return usageError{errors.New("--older-than must be a time with its unit, for example 12h or 7d")}
+				return usageError{fmt.Errorf("--older-than %q must be a time with its unit, for example 12h or 7d, and not negative", olderThan)}
 			}
 			client, err := s.client(command.Context())
 			if err != nil {

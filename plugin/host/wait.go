@@ -77,18 +77,10 @@ func (h *Host) missing(ctx context.Context, pool settings.Pool) string {
 // link is the name that udev gives a device (udev's 60-persistent-storage.rules).
 func link(device string) string {
 	if uuid, ok := strings.CutPrefix(device, "UUID="); ok {
-		return "/dev/disk/by-uuid/" + dashed(strings.ToLower(strings.Trim(uuid, `"`)))
+		return "/dev/disk/by-uuid/" + settings.Dashed(strings.Trim(uuid, `"`))
 	}
 	if label, ok := strings.CutPrefix(device, "LABEL="); ok {
 		return "/dev/disk/by-label/" + strings.Trim(label, `"`)
 	}
 	return device
-}
-
-// dashed is a UUID with dashes, as udev writes it. The tools of OCFS2 print it without.
-func dashed(uuid string) string {
-	if len(uuid) != 32 || strings.Contains(uuid, "-") {
-		return uuid
-	}
-	return strings.Join([]string{uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]}, "-")
 }

@@ -92,6 +92,8 @@ type plugin struct {
 	socket string
 	log    *lines
 	client *http.Client
+	// counted has what the metrics are told of the last call.
+	counted atomic.Pointer[error]
 }
 
 func start(t *testing.T, service Service) *plugin {
@@ -101,7 +103,10 @@ func start(t *testing.T, service Service) *plugin {
 	log := logrus.New()
 	log.SetOutput(p.log)
 	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true})
-	p.Server = New(Options{LeaseWait: func() time.Duration { return time.Second }, Log: logrus.NewEntry(log)})
+	p.Server = New(Options{
+		LeaseWait: func() time.Duration { return time.Second }, Log: logrus.NewEntry(log),
+		Observe: func(_ string, _ time.Duration, err error) { p.counted.Store(&err) },
+	})
 	if service != nil {
 		p.Provide(service)
 	}
@@ -215,6 +220,7 @@ func TestLogOfAFailedCall(t *testing.T) {
 				assert.Assert(t, strings.Contains(line, want), "%s is not in %s", want, line)
 			}
 			assert.Equal(t, strings.Count(line, "\n"), 1)
+			assert.Equal(t, *p.counted.Load() != nil, strings.Contains(line, "level=warning"), "what is counted as an error is what is warned of")
 		})
 	}
 }

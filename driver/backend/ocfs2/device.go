@@ -21,19 +21,10 @@ func specUUID(device string) string {
 	return strings.ToUpper(strings.ReplaceAll(strings.Trim(uuid, `"`), "-", ""))
 }
 
-// dashed is a UUID as blkid(8) writes it: 8-4-4-4-12 lower-case digits.
-func dashed(uuid string) string {
-	uuid = strings.ToLower(uuid)
-	if len(uuid) != 32 {
-		return uuid
-	}
-	return strings.Join([]string{uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]}, "-")
-}
-
 // device finds the pool's block device on the host; "" when it is not there.
 func (b *Backend) device(ctx context.Context, pool settings.Pool) (string, error) {
 	if uuid := specUUID(pool.Device); uuid != "" {
-		return b.blkid(ctx, "-U", dashed(uuid))
+		return b.blkid(ctx, "-U", settings.Dashed(uuid))
 	}
 	if label, ok := strings.CutPrefix(pool.Device, "LABEL="); ok {
 		return b.blkid(ctx, "-L", strings.Trim(label, `"`))

@@ -122,7 +122,7 @@ func TestMemory(t *testing.T) {
 	n := openNode(t, options(mirror, &doer{}))
 	assert.Equal(t, len(n.List()), 10_000)
 	used := float64(heap()-before) / (1 << 20)
-	t.Logf("10,000 records: %.1f MiB of heap", used)
+	t.Logf("measured: 10,000 records: %.1f MiB of heap", used)
 	assert.Assert(t, used < 12, "%.1f MiB", used)
 	runtime.KeepAlive(n)
 }

@@ -85,7 +85,7 @@ func TestEveryFault(t *testing.T) {
 			checkAfterFault(t, dies, mirror, shared, present, removed, tried)
 		}
 	}
-	t.Logf("%d points", points)
+	t.Logf("measured: %d points", points)
 	assert.Assert(t, points >= 100, "%d points", points)
 }
 

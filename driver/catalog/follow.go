@@ -45,11 +45,11 @@ func (s *session) follow() error {
 // take reads the file that a change announced and says whether it is there.
 func (s *session) take(change change) (done bool, err error) {
 	if change.Kind == removed {
-		stone, has := s.tombstone(change.ID)
+		stone, has, err := s.tombstone(change.ID)
 		if has {
 			s.learn(event{Bury: &stone})
 		}
-		return has, nil
+		return has, err
 	}
 	record, err := s.record(change.Name)
 	switch {
@@ -61,7 +61,11 @@ func (s *session) take(change change) (done bool, err error) {
 	case err != nil:
 		return false, err
 	}
-	if !s.buried(record.ID) {
+	dead, err := s.buried(record.ID)
+	if err != nil {
+		return false, err
+	}
+	if !dead {
 		s.learn(event{Put: &record})
 	}
 	return record.Generation >= change.Generation, nil

@@ -59,7 +59,9 @@ func (s *session) put(record Record) error {
 
 // mayPut holds a record against the present one.
 func (s *session) mayPut(record *Record) error {
-	if s.buried(record.ID) {
+	if dead, err := s.buried(record.ID); err != nil {
+		return err
+	} else if dead {
 		return fmt.Errorf("%w: volume %s (%s)", ErrGone, record.Name, record.ID)
 	}
 	if same, has := s.find(record.ID); has && same.Name != record.Name {
@@ -88,8 +90,12 @@ func (s *session) mayPut(record *Record) error {
 // present is the record that has a name: in the folder, or, when its file is gone or damaged, as this node knows it.
 func (s *session) present(name string) (Record, bool, error) {
 	record, err := s.record(name)
+	dead := false
+	if err == nil {
+		dead, err = s.buried(record.ID)
+	}
 	switch {
-	case err == nil && !s.buried(record.ID):
+	case err == nil && !dead:
 		s.learn(event{Put: &record})
 		return record, true, nil
 	case errors.Is(err, errNewer):
@@ -106,7 +112,11 @@ func (s *session) present(name string) (Record, bool, error) {
 	if has {
 		_, has = s.find(known.ID)
 	}
-	return known, has && !s.buried(known.ID), nil
+	if !has {
+		return known, false, nil
+	}
+	dead, err = s.buried(known.ID)
+	return known, !dead, err
 }
 
 // named is Get for the threads that work on the shared folder.

@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -36,7 +38,9 @@ func (s *session) remove(id string) error {
 	if !has {
 		return nil
 	}
-	if s.buried(id) {
+	if dead, err := s.buried(id); err != nil {
+		return err
+	} else if dead {
 		return s.unlink(record.Name, id)
 	}
 	if err := s.advance(change{Kind: removed, Name: record.Name, ID: id}); err != nil {
@@ -59,8 +63,12 @@ func (s *session) remove(id string) error {
 
 // unlink removes a volume's record file, unless another volume has the name by now.
 func (s *session) unlink(name, id string) error {
-	if record, err := s.record(name); err != nil || record.ID != id {
-		return nil //nolint:nilerr // a file that is gone or damaged is not this volume's any more
+	record, err := s.record(name)
+	switch {
+	case err != nil && (errors.Is(err, fs.ErrNotExist) || damage(err)), err == nil && record.ID != id:
+		return nil // it is not this volume's any more
+	case err != nil:
+		return err
 	}
 	return s.dir.Unlink(recordFile(name))
 }

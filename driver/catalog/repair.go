@@ -36,7 +36,9 @@ func (s *session) adopt() error {
 	if err := s.announce(has, &all, known); err != nil {
 		return err
 	}
-	s.whole = s.knowledge(&all)
+	if s.whole, err = s.knowledge(&all); err != nil {
+		return err
+	}
 	s.whole.lost = known.lost
 	for _, record := range known.records {
 		_, present := s.whole.names[record.ID]
@@ -141,7 +143,9 @@ func (s *session) restore() error {
 	if err := s.rewriteHeader(); err != nil {
 		return err
 	}
-	s.whole = s.knowledge(&all)
+	if s.whole, err = s.knowledge(&all); err != nil {
+		return err
+	}
 	s.whole.lost = lost
 	s.compared = true
 	return s.setAside()

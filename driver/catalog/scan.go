@@ -28,7 +28,11 @@ func (s *session) inventory() (inventory, error) {
 	}
 	for _, file := range stones {
 		id := strings.TrimSuffix(file, suffix)
-		if stone, has := s.tombstone(id); has {
+		stone, has, err := s.tombstone(id)
+		if err != nil {
+			return all, err
+		}
+		if has {
 			all.tombstones[id] = stone
 		}
 	}
@@ -105,17 +109,26 @@ func (s *session) scan() error {
 		}
 	}
 	s.missing(&all, known)
-	s.identify(s.settle())
-	return nil
+	now, err := s.settle()
+	if err == nil {
+		s.identify(now)
+	}
+	return err
 }
 
 // settle is the identity after everything was read: the last change may still be on its way.
-func (s *session) settle() identity {
+func (s *session) settle() (identity, error) {
 	now := s.head.identity()
-	if last := s.head.last(); !last.Void && !s.settled(last) {
-		now.Settled--
+	if last := s.head.last(); !last.Void {
+		settled, err := s.settled(last)
+		if err != nil {
+			return identity{}, err
+		}
+		if !settled {
+			now.Settled--
+		}
 	}
-	return now
+	return now, nil
 }
 
 // contradicts finds signs that the folder is an older state than the one that this node saw.
@@ -163,13 +176,15 @@ func (s *session) takeOver() error {
 		return err
 	}
 	s.allRead = true
-	s.whole = s.knowledge(&all)
+	if s.whole, err = s.knowledge(&all); err != nil {
+		return err
+	}
 	s.whole.lost = s.catalog.copied().lost
 	return nil
 }
 
 // knowledge is what a node knows that knows only what is in the folder.
-func (s *session) knowledge(all *inventory) *knowledge {
+func (s *session) knowledge(all *inventory) (*knowledge, error) {
 	whole := newKnowledge()
 	for _, stone := range all.tombstones {
 		whole.apply(event{Bury: &stone})
@@ -177,9 +192,12 @@ func (s *session) knowledge(all *inventory) *knowledge {
 	for _, record := range all.records {
 		whole.apply(event{Put: &record})
 	}
-	whole.identity = s.settle()
+	var err error
+	if whole.identity, err = s.settle(); err != nil {
+		return nil, err
+	}
 	s.known = whole.identity
-	return whole
+	return whole, nil
 }
 
 // copied is a copy of what is known, for a thread that may be abandoned.

@@ -116,7 +116,9 @@ func (s *session) advance(next change) error {
 		return err
 	}
 	next.Token = s.catalog.options.Token()
-	s.void()
+	if err := s.void(); err != nil {
+		return err
+	}
 	head := s.head.with(next)
 	return s.writeHeader(head)
 }
@@ -135,26 +137,35 @@ func (s *session) writeHeader(head header) error {
 }
 
 // void marks the last change when its writer died before it: under the lock nobody else can still be at it.
-func (s *session) void() {
-	if s.settled(s.head.last()) {
-		return
+func (s *session) void() error {
+	if settled, err := s.settled(s.head.last()); settled || err != nil {
+		return err
 	}
 	changes := append([]change(nil), s.head.Changes...)
 	changes[len(changes)-1].Void = true
 	s.head.Changes = changes
+	return nil
 }
 
 // settled says whether the file that a change announced is there.
-func (s *session) settled(last *change) bool {
+func (s *session) settled(last *change) (bool, error) {
 	switch last.Kind {
 	case put:
 		record, err := s.record(last.Name)
-		return err == nil && record.Generation >= last.Generation || err != nil && damage(err)
+		switch {
+		case err == nil:
+			return record.Generation >= last.Generation, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return false, nil
+		case damage(err):
+			return true, nil
+		}
+		return false, err
 	case removed:
 		return s.buried(last.ID)
 	case began, rewritten:
 	}
-	return true
+	return true, nil
 }
 
 // record reads and checks a record file.
@@ -166,19 +177,22 @@ func (s *session) record(name string) (Record, error) {
 	return ParseRecord(name, data)
 }
 
-// tombstone reads the tombstone of an ID, if this catalog has one.
-func (s *session) tombstone(id string) (tombstone, bool) {
+// tombstone reads the tombstone of an ID, if this catalog has one. One that cannot be read is not one that is missing.
+func (s *session) tombstone(id string) (stone tombstone, has bool, err error) {
 	data, err := s.dir.Read(tombstoneFile(id), MaxRecord)
-	if err != nil {
-		return tombstone{}, false
+	switch {
+	case err == nil:
+		stone, err = parseTombstone(id, data)
+		return stone, err == nil && stone.Catalog == s.head.UUID, nil
+	case errors.Is(err, fs.ErrNotExist), damage(err):
+		return tombstone{}, false, nil
 	}
-	stone, err := parseTombstone(id, data)
-	return stone, err == nil && stone.Catalog == s.head.UUID
+	return tombstone{}, false, err
 }
 
-func (s *session) buried(id string) bool {
-	_, has := s.tombstone(id)
-	return has
+func (s *session) buried(id string) (bool, error) {
+	_, has, err := s.tombstone(id)
+	return has, err
 }
 
 func (s *session) writeJSON(name string, value any) error {

@@ -54,12 +54,16 @@ type kernel struct {
 	// blind has the node see no heartbeat region, foreign no o2cb at all.
 	blind, foreign bool
 	gate           chan struct{} // work waits for it when it is set
+	reading        chan struct{} // so do looks at the cluster, under the directory's lock
 	guard          mounter.Guard
 }
 
 func (k *kernel) BootID() string { return k.boot }
 
 func (k *kernel) Cluster(context.Context, string) (mounter.Cluster, error) {
+	if k.reading != nil {
+		<-k.reading
+	}
 	if k.foreign {
 		return mounter.Cluster{}, nil
 	}

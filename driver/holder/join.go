@@ -27,8 +27,8 @@ type attempt struct {
 }
 
 // Join takes a hold of a directory for a volume of this node and waits for other nodes, at most LEASE_WAIT and until the
-// context ends; the error is then a [*HeldError]. A record that cannot be read matches [ErrDamaged]. An error that matches
-// mounter.ErrStuck leaves a release pending, because the hold may be taken late.
+// context ends; the error is then a [*HeldError]. A record that cannot be read matches [ErrDamaged]. An error after which the hold
+// may have been taken, or may be taken late (mounter.ErrStuck), leaves a release pending.
 func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volume string) (JoinResult, error) {
 	if err := validateJoin(&directory, mode, volume); err != nil {
 		return JoinResult{}, err
@@ -86,10 +86,17 @@ func validateJoin(directory *Directory, mode Mode, volume string) error {
 	return directory.validate()
 }
 
-// failed wraps an error and sees to a thread that may still take the hold.
+// takenError is a failure of a join that may have written the record.
+type takenError struct{ err error }
+
+func (e *takenError) Error() string { return e.err.Error() }
+
+func (e *takenError) Unwrap() error { return e.err }
+
+// failed wraps an error and sees to a hold that was taken, or that a thread may still take.
 func (k *Keeper) failed(directory Directory, volume string, err error) error {
 	err = fmt.Errorf("directory %q of pool %s: %w", directory.Subdir, directory.Pool.Name, err)
-	if errors.Is(err, mounter.ErrStuck) {
+	if _, taken := errors.AsType[*takenError](err); taken || errors.Is(err, mounter.ErrStuck) {
 		return errors.Join(err, k.Intend(directory, volume))
 	}
 	return err
@@ -137,12 +144,15 @@ func (k *Keeper) joinLocked(ctx context.Context, open folders, directory Directo
 	}
 	if changed {
 		if err := open.write(&record); err != nil {
-			return attempt{}, err
+			return attempt{}, &takenError{err}
 		}
 	}
 	made.result.Record = record
 	// Under the lock, so that a Resume that waits for it sees that the volume is wanted again.
-	return made, k.forgetPending(directory, use.Volume)
+	if err := k.want(ctx, directory, use.Volume); err != nil {
+		return attempt{}, &takenError{err}
+	}
+	return made, nil
 }
 
 // join changes a record for a use of this node and says whether there is something to write. With blockers the record is

@@ -2,6 +2,7 @@ package holder
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -96,7 +97,7 @@ func (k *Keeper) loadPending() error {
 
 // Intend records on the node that a hold is going to be released. Call it before the file system is synced, so that a hang
 // or a crash from there on frees the directory late and never early. The record outlives this process and costs no fsync: a
-// power cut ends the boot, and with it the hold.
+// power cut ends the boot, and with it the hold. The error matches [ErrUnrecorded].
 func (k *Keeper) Intend(directory Directory, volume string) error {
 	name := k.pendingName(directory, volume)
 	k.mu.Lock()
@@ -113,7 +114,7 @@ func (k *Keeper) Intend(directory Directory, volume string) error {
 		err = k.state.Write(name, text)
 	}
 	if err != nil {
-		return fmt.Errorf("record the release of directory %q of pool %s: %w", directory.Subdir, directory.Pool.Name, err)
+		return fmt.Errorf("%w of directory %q of pool %s: %w", ErrUnrecorded, directory.Subdir, directory.Pool.Name, err)
 	}
 	k.pending[name] = left
 	return nil
@@ -128,16 +129,32 @@ func (k *Keeper) isPending(directory Directory, volume string) bool {
 
 // forgetPending takes an intent back: the hold is released, or wanted again.
 func (k *Keeper) forgetPending(directory Directory, volume string) error {
-	name := k.pendingName(directory, volume)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.dropPending(directory, volume)
+}
+
+// want is forgetPending for a join. One whose caller has given up wants nothing any more, and must leave the intent that says so
+// alone: the caller records it after its context has ended, under the same mutex.
+func (k *Keeper) want(ctx context.Context, directory Directory, volume string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return k.dropPending(directory, volume)
+}
+
+// dropPending takes an intent off the disk and then out of memory. Its caller has mu.
+func (k *Keeper) dropPending(directory Directory, volume string) error {
+	name := k.pendingName(directory, volume)
 	if _, has := k.pending[name]; !has {
 		return nil
 	}
-	delete(k.pending, name)
 	if err := k.state.Remove(name); err != nil {
 		return fmt.Errorf("forget the release of directory %q: %w", directory.Subdir, err)
 	}
+	delete(k.pending, name)
 	return nil
 }
 

@@ -87,6 +87,7 @@ func (d *Driver) mirrorDue() bool {
 // mirrorSecrets copies the pool's credentials to this node. What is in the way is told once.
 func (d *Driver) mirrorSecrets(ctx context.Context, pool backend.Pool) {
 	d.mirrored.Store(d.now().UnixNano())
+	d.mirroredAt.Store(d.records.cluster.State().Generation)
 	err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool))
 	var text string
 	if err != nil {
@@ -135,11 +136,23 @@ func (d *Driver) followCatalog(ctx context.Context) {
 // refreshCatalog reads what other nodes changed. Their volumes may have brought credentials, and so may their operators.
 func (d *Driver) refreshCatalog(ctx context.Context, pool backend.Pool) {
 	cluster := d.records.cluster
-	before := cluster.State().Generation
 	if err := cluster.Refresh(ctx); err != nil {
 		d.log.WithError(err).Debug("the cluster's catalog could not be read")
 	}
-	if cluster.State().Generation != before || d.mirrorDue() {
+	if cluster.State().Generation != d.mirroredAt.Load() || d.mirrorDue() { // a call may have read the change before
 		d.mirrorSecrets(ctx, pool)
 	}
+}
+
+// stage is Stage for a volume whose login another node may have stored just now.
+func (d *Driver) stage(ctx context.Context, storage backend.Backend, record catalog.Record) (backend.Staged, error) {
+	staged, err := storage.Stage(ctx, volumeOf(record))
+	pool := d.catalogPool.Load()
+	if !errors.Is(err, credential.ErrNotFound) || pool == nil || !d.records.cluster.State().Attached {
+		return staged, err
+	}
+	limited, cancel := context.WithTimeout(ctx, refreshLimit) // a share does not wait for a pool that hangs
+	defer cancel()
+	d.mirrorSecrets(limited, *pool)
+	return storage.Stage(ctx, volumeOf(record))
 }

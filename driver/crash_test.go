@@ -2,6 +2,7 @@ package driver_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/mounter"
@@ -62,6 +64,10 @@ func TestVolumeInUseStaysMountedWithoutItsCount(t *testing.T) {
 	stop()
 	assert.DeepEqual(t, b.mounted(t), []string{"vol"})
 	b.holders(t, 1)
+	b.mount(t, "vol", "backup") // a second container comes and goes beside it
+	assert.NilError(t, b.driver.Unmount(t.Context(), "vol", "backup"))
+	assert.DeepEqual(t, b.mounted(t), []string{"vol"})
+	b.holders(t, 1)
 	b.kernel.SetUsers(target)
 	b.start(t)
 	defer b.run(t)()
@@ -81,6 +87,27 @@ func TestHoldOfAKilledMountIsGivenBack(t *testing.T) {
 	defer b.run(t)()
 	b.holders(t, 0)
 	assert.NilError(t, b.driver.Remove(t.Context(), "vol"))
+}
+
+// The same beside a record that cannot be read, as one of a newer version, or one that a power cut tore.
+func TestDamagedRecordKeepsNoOtherHold(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	target := b.mount(t, "vol", "a")
+	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	assert.NilError(t, os.Remove(filepath.Join(b.options.RunDir, "references", "vol.json")))
+	holders := filepath.Join(b.pool.proven().Private, backend.HoldersFolder)
+	assert.NilError(t, os.MkdirAll(filepath.Join(holders, "damaged"), 0o700))
+	assert.NilError(t, os.WriteFile(filepath.Join(holders, "damaged", "record.json"), []byte("{"), 0o600))
+	b.start(t)
+	defer b.run(t)()
+	held := filepath.Join(holders, backend.DirectoryKey("vol"), "record.json")
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		if _, err := os.Stat(held); errors.Is(err, os.ErrNotExist) {
+			return poll.Success()
+		}
+		return poll.Continue("the hold is still there")
+	}, poll.WithTimeout(10*time.Second), poll.WithDelay(20*time.Millisecond))
 }
 
 // A removal that is refused is not carried out later, when nobody asks for it any more.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/backend/local"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/mounter"
@@ -68,6 +69,25 @@ func TestCredentialsOfAllNodes(t *testing.T) {
 		b.source.now.Store(&settings.Settings{Node: "node1"})
 		assert.ErrorContains(t, b.driver.CredentialsSet(t.Context(), "nas", login), "no pool is configured: leave --all-nodes out")
 	})
+}
+
+// Swarm starts a service on two nodes at once: the second one's engine makes and mounts the volume a moment after the first one's Create
+// stored the user and password of its options for all nodes.
+func TestInlineCredentialsAreThereOnTheSecondNode(t *testing.T) {
+	b := newBench(t)
+	second := b.other(t)
+	second.options.Secrets = credential.NewStore(b.kernel, node2Folder+"/credentials")
+	second.share = &share{secrets: second.options.Secrets}
+	second.share.base.Store(&mounter.Place{Side: mounter.Plugin, Path: b.kernel.Temp()})
+	second.options.Backends = []backend.Backend{b.pool, second.share, local.New(b.kernel, node2Folder)}
+	second.start(t)
+	second.create(t, "first", nil) // attaches its catalog
+	options := map[string]string{"type": "cifs", "device": "//nas/films", "username": "bob", "password": "canary"}
+	b.create(t, "films", options)
+	second.create(t, "films", options)
+	second.mount(t, "films", "a")
+	assert.Equal(t, second.share.stages.Load(), int32(2))
+	assert.NilError(t, second.driver.Unmount(t.Context(), "films", "a"))
 }
 
 func TestCredentialsAreTried(t *testing.T) {

@@ -48,6 +48,9 @@ type Options struct {
 	Linger time.Duration
 	// Durable are for tests: they let durable steps fail.
 	Durable []durable.Option
+	// Unseen, when set, is called when the engine does not see what is mounted (mounter.ErrUnseen), and says whether the process ends
+	// now, for the engine to start it again. It may be called often.
+	Unseen func() bool
 }
 
 // Pools is what the driver asks of the OCFS2 backend beyond the contract of every backend.
@@ -105,15 +108,20 @@ type Driver struct {
 	guard    *shares.Guard
 	// The background's kinds of work, see Run.
 	heals, rebinds, sweeps, resumes, completions, disposals, retentions, watches, looks, replies rounds
-	// mirrored is when the pool's credentials were copied to this node last, in Unix nanoseconds; unmirrored is what was in the way.
+	// mirrored is when the pool's credentials were copied to this node last, in Unix nanoseconds, and mirroredAt the catalog's generation
+	// then; unmirrored is what was in the way.
 	mirrored   atomic.Int64
+	mirroredAt atomic.Uint64
 	unmirrored complaint.Book
 	// recalled says that the engine was asked for the containers that an earlier process could not give their volumes.
 	recalled atomic.Bool
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
 	unfinished names
-	// audited are the pools whose holds were looked through since the start, by UUID.
-	audited names
+	// audited are the pools whose holds were looked through since the start, by UUID; unaudited is what was in the way.
+	audited   names
+	unaudited complaint.Book
+	// uncounted are the volumes that the kernel showed in use although no use was counted.
+	uncounted names
 	// aloneInSwarm says that STANDALONE is set on an active member of a Swarm.
 	aloneInSwarm atomic.Bool
 	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -16,6 +17,7 @@ type share struct {
 	refuses, answers atomic.Bool
 	stages           atomic.Int32
 	base             atomic.Pointer[mounter.Place] // where it is mounted, when that matters
+	secrets          *credential.Store             // has the logins that are asked for, when that matters
 }
 
 func (s *share) Kind() string { return backend.CIFS }
@@ -36,8 +38,13 @@ func (s *share) Create(_ context.Context, volume backend.Volume, _ bool) (backen
 	return volume.Location, nil
 }
 
-func (s *share) Stage(context.Context, backend.Volume) (backend.Staged, error) {
+func (s *share) Stage(ctx context.Context, volume backend.Volume) (backend.Staged, error) {
 	s.stages.Add(1)
+	if s.secrets != nil {
+		if _, err := s.secrets.Get(ctx, volume.Location.Credentials); err != nil {
+			return backend.Staged{}, err
+		}
+	}
 	if s.refuses.Load() {
 		return backend.Staged{}, errors.New("wrong password")
 	}

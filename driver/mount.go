@@ -51,7 +51,7 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 	if err != nil {
 		return err
 	}
-	staged, err := storage.Stage(ctx, volumeOf(record))
+	staged, err := d.stage(ctx, storage, record)
 	if err != nil {
 		return &stagingError{err}
 	}
@@ -102,8 +102,20 @@ func (d *Driver) inUse(name string) bool {
 	return ok && len(volume.Uses) > 0
 }
 
-// attach binds what was staged onto the volume's target.
+// attach binds what was staged onto the volume's target. When the engine does not see that, nothing is mounted.
 func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged) error {
+	err := d.bind(ctx, name, staged)
+	if !errors.Is(err, mounter.ErrUnseen) {
+		return err
+	}
+	repair := "see that neither docker.service nor containerd.service sets MountFlags= or PrivateMounts=, and restart Docker"
+	if d.options.Unseen != nil && d.options.Unseen() {
+		repair = "the engine took the folder away that it shares with the plugin, as happens when it was killed and starts again. The plugin starts anew by itself now; try again in half a minute"
+	}
+	return &backend.Failure{Away: true, Err: err, Text: "the Docker engine does not see what the plugin mounts, and the container would write to the root disk of this node: " + repair}
+}
+
+func (d *Driver) bind(ctx context.Context, name string, staged backend.Staged) error {
 	if staged.Tmpfs != nil {
 		spec := *staged.Tmpfs
 		spec.Target = d.target(name)
@@ -184,6 +196,9 @@ func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend
 	_, err = d.holders.Join(ctx, holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}, mode, record.ID)
 	if held, ok := errors.AsType[*holder.HeldError](err); ok {
 		held.Volume = record.Name
+	}
+	if errors.Is(err, holder.ErrUnrecorded) {
+		d.audited.remove(staged.Pool.UUID)
 	}
 	// It was proven a moment ago, so its backend has not told.
 	if failure, silent := backend.PoolSilent(staged.Pool.Name, staged.Base.Path, err); silent {

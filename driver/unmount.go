@@ -33,7 +33,7 @@ func (d *Driver) Unmount(ctx context.Context, name, id string) (err error) {
 	if err := d.drop(name, id); err != nil {
 		return err
 	}
-	if d.reap(ctx, name) > 0 || !counted && d.usedUncounted(ctx, name) {
+	if d.reap(ctx, name) > 0 || (!counted || d.uncounted.has(name)) && d.usedUncounted(ctx, name) {
 		return nil
 	}
 	linger := time.Duration(0)
@@ -66,8 +66,10 @@ func (d *Driver) dropLate(ctx context.Context, name, id string) error {
 func (d *Driver) usedUncounted(ctx context.Context, name string) bool {
 	users, err := d.options.Mounter.Users(ctx, []string{d.target(name)})
 	if err == nil && len(users[d.target(name)]) == 0 {
+		d.uncounted.remove(name)
 		return false
 	}
+	d.uncounted.add(name) // also when a use is counted again, and ends, it is to be asked for
 	d.log.WithError(err).WithField("volume", name).Warn("a volume has no counted use, but may be in use; it stays mounted")
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -20,7 +21,7 @@ func (l *Linux) Bind(ctx context.Context, bind Bind) error {
 	made := false
 	err := l.guard.Do(ctx, targetKey(bind.Target), func() (err error) {
 		made, err = l.bind(bind)
-		return err
+		return l.shown(made, err, bind.Target)
 	}, func() { l.undo(made, bind.Target) })
 	return asked(err, "bind", source, bind.Target)
 }
@@ -181,7 +182,8 @@ func (l *Linux) attach(tree *os.File, target string) error {
 	return nil
 }
 
-// makeFolder makes a target's folder, root's only: nobody shall write into it while nothing is mounted there.
+// makeFolder makes a target's folder, root's only: nobody shall write into it while nothing is mounted there. One with files is refused:
+// a mount would hide what somebody wrote there.
 func (l *Linux) makeFolder(target string) (made bool, err error) {
 	err = l.calls.do("mkdir", func() error {
 		if err := os.MkdirAll(path.Dir(target), 0o755); err != nil {
@@ -190,11 +192,35 @@ func (l *Linux) makeFolder(target string) (made bool, err error) {
 		err := os.Mkdir(target, 0o700)
 		made = err == nil
 		if errors.Is(err, os.ErrExist) {
-			return nil
+			return l.needEmpty(target)
 		}
 		return err
 	})
 	return made, err
+}
+
+func (l *Linux) needEmpty(target string) error {
+	folder, err := os.Open(target)
+	if err != nil {
+		return err
+	}
+	_, err = folder.Readdirnames(1)
+	if err = errors.Join(err, folder.Close()); errors.Is(err, io.EOF) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return l.notEmpty(target)
+}
+
+// notEmpty says of the folder below a mount that there are files in it, and where a person finds it.
+func (l *Linux) notEmpty(target string) error {
+	where := target
+	if root, err := l.outside(false); err == nil && !l.plain && below(target, l.targetRoot) {
+		where = strings.TrimPrefix(path.Join(root, strings.TrimPrefix(target, l.targetRoot)), fmt.Sprintf("%s/%d/root", l.proc, l.hostPID))
+	}
+	return fmt.Errorf("the folder %s under the mount, on this node's root disk, is not empty: a container wrote into it while nothing was mounted there. "+
+		"Stop the containers of this volume, move that folder away, start them, and compare its files with theirs: %w", where, unix.ENOTEMPTY)
 }
 
 // undo takes a mount back that succeeded after its caller had given up.

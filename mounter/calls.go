@@ -192,6 +192,15 @@ func (c calls) identity(directory *os.File) (unix.Statx_t, error) {
 	return facts, err
 }
 
+// look is identity of a path.
+func (c calls) look(name string) (unix.Statx_t, error) {
+	var facts unix.Statx_t
+	err := c.do("statx", func() error {
+		return unix.Statx(unix.AT_FDCWD, name, unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &facts)
+	})
+	return facts, err
+}
+
 // The OCFS2_IOC_INFO ioctl (fs/ocfs2/ocfs2_ioctl.h): the number, and of its request for the UUID the magic number, code,
 // size, and the flag that says it was filled in.
 const (

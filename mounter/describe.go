@@ -9,7 +9,7 @@ func asked(err error, op, source, target string) error {
 	}
 	described := &Error{Op: op, Source: source, Target: target, Err: err}
 	if stuck, ok := errors.AsType[*Error](err); ok {
-		described.Since, described.Err = stuck.Since, stuck.Err
+		described.Since, described.Done, described.Err = stuck.Since, stuck.Done, stuck.Err
 	}
 	return described
 }

@@ -23,7 +23,9 @@ type Error struct {
 	Target string
 	// Since is when the call that is in the way began; zero unless the cause is ErrBusy or ErrStuck.
 	Since time.Time
-	Err   error // a unix.Errno, ErrStuck, ErrBusy or a wrapped cause
+	// Done is closed when the call that is stuck has returned after all, and what it did was taken back; nil unless the cause is ErrStuck.
+	Done <-chan struct{}
+	Err  error // a unix.Errno, ErrStuck, ErrBusy or a wrapped cause
 }
 
 // Error says which operation failed on what.

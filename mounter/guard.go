@@ -29,9 +29,9 @@ type guarded struct {
 	err       error         // valid when done is closed
 }
 
-// Do runs work. When the context ends first it returns an [*Error] that matches [ErrStuck]; work goes on, and if it then
-// succeeds, undo (which may be nil) takes it back before the key is free again. An earlier stuck call with the same key, or
-// too many stuck calls in all, give an [*Error] that matches [ErrBusy]. The error's Op is the key.
+// Do runs work. When the context ends first it returns an [*Error] that matches [ErrStuck] and tells when the call is
+// over; work goes on, and if it then succeeds, undo (which may be nil) takes it back before the key is free again. An earlier stuck
+// call with the same key, or too many stuck calls in all, give an [*Error] that matches [ErrBusy]. The error's Op is the key.
 func (g *Guard) Do(ctx context.Context, key string, work func() error, undo func()) error {
 	if ctx.Err() != nil {
 		return &Error{Op: key, Since: time.Now(), Err: ErrStuck}
@@ -198,7 +198,7 @@ func (g *Guard) abandon(key string, call *guarded) error {
 	}
 	g.stuck++
 	close(call.abandoned)
-	return &Error{Op: key, Since: call.since, Err: ErrStuck}
+	return &Error{Op: key, Since: call.since, Done: call.done, Err: ErrStuck}
 }
 
 func closed(signal <-chan struct{}) bool {

@@ -35,6 +35,8 @@ func TestGuardStuckThenBusyThenUndone(t *testing.T) {
 		err := guard.Do(ctx, "a", func() error { <-open; return nil }, func() { undone++ })
 		assert.ErrorIs(t, err, ErrStuck)
 		assert.Equal(t, time.Since(start), 25*time.Second)
+		stuck, ok := errors.AsType[*Error](err)
+		assert.Assert(t, ok && !closed(stuck.Done), "it goes on")
 
 		err = guard.Do(t.Context(), "a", func() error { return nil }, nil)
 		assert.ErrorIs(t, err, ErrBusy)
@@ -47,6 +49,7 @@ func TestGuardStuckThenBusyThenUndone(t *testing.T) {
 		close(open)
 		synctest.Wait()
 		assert.Equal(t, undone, 1)
+		assert.Assert(t, closed(stuck.Done))
 		_, busy = guard.Busy("a")
 		assert.Assert(t, !busy)
 		assert.NilError(t, guard.Do(t.Context(), "a", func() error { return nil }, nil))

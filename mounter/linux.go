@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -42,6 +43,8 @@ type Linux struct {
 	hostNamespace *os.File
 	bootID        string
 	proc          string
+	targetRoot    string
+	rootOutside   atomic.Pointer[string] // the target root as the host has it, once it is known
 }
 
 var _ Mounter = (*Linux)(nil)
@@ -51,7 +54,7 @@ func New(options Options) (*Linux, error) {
 	if err := CheckKernel(); err != nil {
 		return nil, err
 	}
-	l := &Linux{calls: calls{fault: options.Fault}, log: options.Log, hostPID: options.HostPID, ownCgroup: options.OwnCgroup, proc: "/proc"}
+	l := &Linux{calls: calls{fault: options.Fault}, log: options.Log, hostPID: options.HostPID, ownCgroup: options.OwnCgroup, proc: "/proc", targetRoot: options.TargetRoot}
 	if err := absolute(options.TargetRoot); err != nil {
 		return nil, fmt.Errorf("target root: %w", err)
 	}

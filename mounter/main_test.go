@@ -77,7 +77,7 @@ func again(level, folder string) int {
 
 // prepareHost makes the host: a shared tree with a pool and the engine's folder.
 func prepareHost(folder string) error {
-	pool, engine := filepath.Join(folder, "pool"), filepath.Join(folder, "propagated-mount")
+	pool, engine, second := filepath.Join(folder, "pool"), filepath.Join(folder, "propagated-mount"), filepath.Join(folder, "second")
 	return errors.Join(
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		unix.Mount("tmpfs", folder, "tmpfs", 0, "mode=755"),
@@ -86,13 +86,21 @@ func prepareHost(folder string) error {
 		os.MkdirAll(filepath.Join(folder, "volumes"), 0o755), os.MkdirAll(filepath.Join(folder, "container"), 0o755),
 		unix.Mount("pool", pool, "tmpfs", 0, "mode=755"),
 		unix.Mount(engine, engine, "", unix.MS_BIND, ""),
+		os.MkdirAll(second, 0o755), os.MkdirAll(filepath.Join(folder, "second-volumes"), 0o755),
+		unix.Mount(second, second, "", unix.MS_BIND, ""), // in a peer group of its own, as where the host's / is not shared
+		unix.Mount("", second, "", unix.MS_PRIVATE, ""), unix.Mount("", second, "", unix.MS_SHARED, ""),
 	)
 }
 
 // preparePlugin makes the plugin's namespace: no pool in it, and nothing shared with the host but the volumes.
 func preparePlugin(folder string) error {
 	volumes := filepath.Join(folder, "volumes")
-	if err := unix.Mount(filepath.Join(folder, "propagated-mount"), volumes, "", unix.MS_BIND, ""); err != nil {
+	second := filepath.Join(folder, "second-volumes")
+	err := errors.Join(
+		unix.Mount(filepath.Join(folder, "propagated-mount"), volumes, "", unix.MS_BIND, ""),
+		unix.Mount(filepath.Join(folder, "second"), second, "", unix.MS_BIND, ""),
+	)
+	if err != nil {
 		return err
 	}
 	file, err := os.Open("/proc/thread-self/mountinfo")
@@ -104,7 +112,7 @@ func preparePlugin(folder string) error {
 		return err
 	}
 	for _, mount := range table {
-		if mount.Target == volumes {
+		if mount.Target == volumes || mount.Target == second {
 			continue
 		}
 		if err := unix.Mount("", mount.Target, "", unix.MS_PRIVATE, ""); err != nil {

@@ -68,7 +68,7 @@ func (l *Linux) MountTmpfs(ctx context.Context, spec Tmpfs) error {
 	err := l.guard.Do(ctx, targetKey(spec.Target), func() error {
 		err := l.mountNew("tmpfs", options, attributes, spec.Target)
 		made = err == nil
-		return err
+		return l.shown(made, err, spec.Target)
 	}, func() { l.undo(made, spec.Target) })
 	return asked(err, "mount", "tmpfs", spec.Target)
 }

@@ -3,7 +3,6 @@ package mounter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -63,8 +62,7 @@ func (l *Linux) removeFolder(target string) error {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case errors.Is(err, unix.ENOTEMPTY):
-		return fmt.Errorf("the folder under the mount is not empty: something wrote into it while nothing was mounted; "+
-			"look at its files and move them away: %w", err)
+		return l.notEmpty(target)
 	default:
 		return err
 	}

@@ -31,7 +31,7 @@ type parts struct {
 }
 
 // assemble wires the parts; this is the one place that knows them all.
-func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions, log *logrus.Entry) (*parts, error) {
+func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions, unseen func() bool, log *logrus.Entry) (*parts, error) {
 	made := &parts{mounter: host}
 	var err error
 	made.watcher, err = config.Open(ctx, config.Options{
@@ -44,14 +44,14 @@ func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions
 	if made.engine, err = engine.New(made.mounter.HostPath, engine.Socket(os.Getenv)); err != nil {
 		return nil, errors.Join(err, made.watcher.Close())
 	}
-	if made.driver, err = newDriver(ctx, made, options, log); err != nil {
+	if made.driver, err = newDriver(ctx, made, options, unseen, log); err != nil {
 		return nil, errors.Join(err, made.engine.Close(), made.watcher.Close())
 	}
 	made.metrics = metrics.New(version, func() driver.Health { return made.driver.Health(ctx) })
 	return made, nil
 }
 
-func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, log *logrus.Entry) (*driver.Driver, error) {
+func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, unseen func() bool, log *logrus.Entry) (*driver.Driver, error) {
 	secrets := credential.NewStore(made.mounter, path.Join(options.StateDir, "credentials"))
 	pools := ocfs2.New(ocfs2.Options{Mounter: made.mounter, Settings: made.watcher, StateDir: options.StateDir, RunDir: options.RunDir, Log: log})
 	shares := smb.New(smb.Options{
@@ -64,7 +64,7 @@ func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, log *
 		Backends: []backend.Backend{pools, shares, local.New(made.mounter, options.StateDir)},
 		Pools:    pools, Secrets: secrets, Engines: made.engine,
 		StateDir: made.mounter.HostPath(options.StateDir), RunDir: made.mounter.HostPath(options.RunDir),
-		MountRoot: options.MountRoot, Version: version, Log: log,
+		MountRoot: options.MountRoot, Version: version, Log: log, Unseen: unseen,
 	})
 }
 

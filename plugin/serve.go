@@ -27,6 +27,8 @@ const drainLimit = 8 * time.Second
 // soon after a start, and it stays when something is missing: a plugin that ends is disabled and its mounts are taken from
 // running containers (FACTS 1). What is missing is then the answer to every call.
 func serve(ctx context.Context, options cli.ServeOptions) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	collectLittle()
 	process := config.ReadProcess(os.Getenv)
 	log := newLog(process, os.Stdout, os.Stderr)
@@ -58,7 +60,7 @@ func serve(ctx context.Context, options cli.ServeOptions) error {
 
 	var made *parts
 	if unable == nil {
-		made, unable = assemble(ctx, host, options, log)
+		made, unable = assemble(ctx, host, options, newRenewal(stop, host.HostPath(options.RunDir), log).ask, log)
 	}
 	if unable != nil {
 		log.WithError(unable).Error("not able to work; every call will say so")

@@ -80,7 +80,7 @@ func TestDaemon(t *testing.T) {
 	options := folders(t)
 	assert.NilError(t, os.WriteFile(options.Config, nil, 0o600))
 	first := start(t, options)
-	t.Logf("ready after %s", first.reach(t))
+	t.Logf("measured: ready after %s", first.reach(t))
 	health, err := first.client.Health(t.Context())
 	assert.NilError(t, err)
 	assert.Equal(t, health.Version, version)

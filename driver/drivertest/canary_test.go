@@ -106,7 +106,7 @@ func TestNoPasswordShows(t *testing.T) {
 			assert.Assert(t, strings.Contains(w.log.String(), line), "the log is that of the driver: %s", line)
 		}
 		assert.Assert(t, w.keptFiles(l) > 1, "the search finds the passwords where they are")
-		t.Logf("%d texts", l.seen)
+		t.Logf("measured: %d texts", l.seen)
 	})
 }
 

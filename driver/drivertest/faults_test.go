@@ -184,7 +184,7 @@ func TestEveryPoint(t *testing.T) {
 				count := &points{}
 				play(t, scenario, name == "db", count)
 				total := count.total()
-				t.Logf("%s: %d points: %v", name, total, count.kinds)
+				t.Logf("measured: %d points: %v", total, count.kinds)
 				all.Add(int64(total))
 				assert.Assert(t, total >= floors[name], "%d points", total)
 				for n := 1; n <= total; n += stride {
@@ -195,7 +195,7 @@ func TestEveryPoint(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d points; %d faults were injected, at every %d. of them one that fails and one that kills", all.Load(), injected.Load(), stride)
+	t.Logf("measured: %d points; %d faults were injected, one that fails and one that kills at one in %d points", all.Load(), injected.Load(), stride)
 	least := 0
 	for _, floor := range floors {
 		least += 2 * floor / stride

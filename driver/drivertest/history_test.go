@@ -46,7 +46,7 @@ func TestHistories(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d histories, seeds from %d; calls that succeeded: %v", seed-first, first, done)
+	t.Logf("measured: %d histories, seeds from %d; calls that succeeded: %v", seed-first, first, done)
 	for _, kind := range []string{"create", "mount", "unmount", "remove", "die", "look"} {
 		assert.Check(t, done[kind] > 0, "nothing was shown of %s", kind)
 	}

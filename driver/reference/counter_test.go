@@ -158,7 +158,7 @@ func TestEveryFault(t *testing.T) {
 			assert.Equal(t, len(loaded.Uses), len(uses))
 		}
 	}
-	t.Logf("%d points", points)
+	t.Logf("measured: %d points", points)
 	assert.Assert(t, points >= 18, "%d points", points)
 }
 

@@ -1,5 +1,5 @@
-// Package keylock is a lock per key that is waited for under a context: one call at a time for a volume, one mount in flight
-// per server. Keys never wait for each other; a key that nobody holds or waits for takes no memory.
+// Package keylock is a lock per key that is waited for under a context: one call at a time for a volume, one test of a
+// login at a time for a share. Keys never wait for each other; a key that nobody holds or waits for takes no memory.
 package keylock
 
 import (

@@ -204,7 +204,8 @@ func describe(action Action, err error) error {
 		return nil
 	case errors.As(err, &described) && (errors.Is(err, mounter.ErrBusy) || errors.Is(err, mounter.ErrStuck)):
 		return &mounter.Error{
-			Op: string(action.Op), Source: action.Source, Target: action.Target, Since: described.Since, Err: described.Err,
+			Op: string(action.Op), Source: action.Source, Target: action.Target, Since: described.Since, Done: described.Done,
+			Err: described.Err,
 		}
 	case action.Op == OpDo || errors.As(err, &described):
 		return err

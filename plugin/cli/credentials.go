@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,10 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/homelab-storage/homelab-storage/driver/credential"
-	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
 func (s *session) credentialsCommand() *cobra.Command {
@@ -66,7 +62,7 @@ func (s *session) credentialsSet() *cobra.Command {
 			if username == "" {
 				return usageError{fmt.Errorf("--username is missing; write it as: %s", command.UseLine())}
 			}
-			password, err := s.password(arguments[0])
+			password, err := s.password(command.Context(), arguments[0])
 			if err != nil {
 				return err
 			}
@@ -110,30 +106,6 @@ func (s *session) keep(ctx context.Context, name string, login credential.Creden
 		return s.done("This node has credentials %s of its own, which win here; credentials rm %[1]s takes them away.", name)
 	}
 	return nil
-}
-
-// password asks on a terminal without echo, or reads the first line of standard input.
-func (s *session) password(name string) (mounter.Secret, error) {
-	var text string
-	if file, ok := s.options.In.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		_, _ = fmt.Fprintf(s.options.Err, "Password of %s: ", name)
-		typed, err := term.ReadPassword(int(file.Fd()))
-		_, _ = fmt.Fprintln(s.options.Err)
-		if err != nil {
-			return mounter.Secret{}, fmt.Errorf("reading the password: %w", err)
-		}
-		text = string(typed)
-	} else {
-		line, err := bufio.NewReader(io.LimitReader(s.options.In, 4096)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return mounter.Secret{}, fmt.Errorf("reading the password from standard input: %w", err)
-		}
-		text = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-	}
-	if text == "" {
-		return mounter.Secret{}, errors.New("no password was given: type one, or write it to standard input")
-	}
-	return mounter.NewSecret(text), nil
 }
 
 func (s *session) credentialsList() *cobra.Command {

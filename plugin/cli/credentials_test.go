@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,4 +140,52 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		assert.Equal(t, code, 1)
 		assert.Assert(t, strings.Contains(problem, example.want), problem)
 	}
+}
+
+// A command that is ended while it waits for the password, or when it has just come, stores nothing.
+func TestPasswordIsNotStoredAfterTheEnd(t *testing.T) {
+	for _, command := range []string{"set", "rotate"} {
+		for _, typed := range []string{"", "hunter2\n"} {
+			t.Run(command+" "+strings.TrimSpace(typed), func(t *testing.T) {
+				dir := t.TempDir()
+				line := []string{"x", "credentials", "--state-dir", dir, command, "nas"}
+				if command == "set" {
+					line = append(line, "--username", "media")
+				} else {
+					code, _, problem := run(t, "old", "x", "credentials", "--state-dir", dir, "set", "nas", "--username", "media")
+					assert.Equal(t, code, 0, problem)
+				}
+				ctx, interrupt := context.WithCancel(t.Context())
+				input := &interrupted{typed: typed, interrupt: interrupt, open: make(chan struct{})}
+				defer close(input.open)
+				var out, problem strings.Builder
+				code := Run(ctx, line, Options{Version: "1.0", In: input, Out: &out, Err: &problem})
+				assert.Equal(t, code, 1)
+				assert.Equal(t, problem.String(), "homelab-storage: no password was stored: context canceled\n")
+				content, err := os.ReadFile(filepath.Join(dir, "credentials", "nas"))
+				if command == "set" {
+					assert.ErrorIs(t, err, os.ErrNotExist)
+				} else {
+					assert.NilError(t, err)
+					assert.Equal(t, string(content), "username=media\npassword=old\n")
+				}
+			})
+		}
+	}
+}
+
+// interrupted is a keyboard on which Ctrl-C is pressed, and then a password is typed or nothing.
+type interrupted struct {
+	typed     string
+	interrupt func()
+	open      chan struct{} // closed when nobody types any more
+}
+
+func (i *interrupted) Read(p []byte) (int, error) {
+	i.interrupt()
+	if i.typed == "" {
+		<-i.open
+		return 0, io.EOF
+	}
+	return copy(p, i.typed), nil
 }

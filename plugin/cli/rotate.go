@@ -42,7 +42,7 @@ func (s *session) rotate(ctx context.Context, name string) error {
 	if err != nil {
 		return explained(err)
 	}
-	if login.Password, err = s.password(name); err != nil {
+	if login.Password, err = s.password(ctx, name); err != nil {
 		return err
 	}
 	if err := s.keep(ctx, name, login, entries[i].Pool); err != nil {

@@ -225,5 +225,5 @@ func everyFault(t *testing.T, factory func(t *testing.T) Bench) {
 		}
 	}
 	assert.Assert(t, failures > 0, "no fault was met")
-	t.Logf("%d faults met", failures)
+	t.Logf("measured: %d faults met", failures)
 }

@@ -168,7 +168,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 		}
 	}
 	assert.Assert(t, points > 10, points)
-	t.Logf("%d crashes", points)
+	t.Logf("measured: %d crashes", points)
 }
 
 // A directory that is exchanged for a link is refused by every call, and nothing happens where it points.

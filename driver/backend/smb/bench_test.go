@@ -31,7 +31,9 @@ type bench struct {
 	settings *settings.Settings
 	root     string
 	memory   string
-	says     string // what the NAS answers to a greeting
+	says     string        // what the NAS answers to a greeting
+	mute     string        // the address of a server that accepts connections and then says nothing
+	late     time.Duration // or this much later
 	store    *credential.Store
 
 	mu    sync.Mutex
@@ -73,14 +75,27 @@ func (b *bench) restart(store smb.Credentials) *smb.Backend {
 		Dial: func(ctx context.Context, _, address string) (net.Conn, error) {
 			b.mu.Lock()
 			b.dials = append(b.dials, address)
-			dial := b.dial
+			dial, late, mute := b.dial, b.late, b.mute != "" && strings.HasPrefix(address, b.mute)
 			b.mu.Unlock()
 			if err := dial(ctx, address); err != nil {
 				return nil, err
 			}
+			if mute {
+				return b.speechless(late), nil
+			}
 			return mountertest.ServeWith(b.says), nil
 		},
 	})
+}
+
+// speechless is a connection to a server that answers nothing, or late.
+func (b *bench) speechless(late time.Duration) net.Conn {
+	client, server := net.Pipe()
+	if late > 0 {
+		time.AfterFunc(late, func() { _, _ = io.WriteString(server, b.says) })
+	}
+	go func() { _, _ = io.Copy(io.Discard, server) }()
+	return client
 }
 
 func (b *bench) pass(d time.Duration) {

@@ -19,10 +19,17 @@
 //
 // # Time
 //
-// The name is resolved by the host (5.5 s) and port 445 is probed first (2 s, all addresses at once), because the kernel takes 5
-// to 20 s to give up. One mount is in flight per key and per server; it goes on when its callers have given up, and a late
-// success is used by the next one. While it hangs, further calls are answered at once. A share that is mounted and does not
-// answer for a second has its server asked the same way, so that the answer says what is wrong.
+// The kernel mounts one share at a time, whatever the server, takes 5 to 22 s to give up one that is away or says nothing, and cannot be
+// left meanwhile (FACTS 4). So everything is found out before it is asked, by all who want a share at the same time: the name is
+// resolved by the host (5.5 s), port 445 is probed (2 s, all addresses at once), and the server is greeted (15 s, for disks that
+// have to spin up; 21 s for all three). One that says nothing is not left to the kernel. Then mounts take turns, one in the whole process:
+// a server that hangs later than at its greeting holds up the first mounts of all others, who wait 15 s and are told which server that
+// is. A turn ends when the kernel has answered, not when its caller has gone.
+//
+// One mount is in flight per key; it goes on when its callers have given up, and a late success is used by the next one. While it
+// hangs, further calls are answered at once. A share that is mounted and does not answer for a second has its server asked the same way,
+// so that the answer says what is wrong. When a mount has no answer, the others from its server are not touched before that answers:
+// a look that hangs costs a thread.
 //
 // # Healing
 //

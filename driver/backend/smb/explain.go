@@ -74,6 +74,40 @@ func (b *Backend) explainStuck(s share, since time.Time) error {
 		s.device, s.server, since.UTC().Format(time.RFC3339))}
 }
 
+// explainTurn says that the kernel was busy with another mount all the time, and what to do about that one. The mount is not known when
+// it ended just then.
+func (b *Backend) explainTurn(s share, inTheWay holder, since time.Time) error {
+	switch {
+	case inTheWay.server == "":
+		return b.explainAsked(s, since)
+	case strings.EqualFold(inTheWay.server, s.server):
+		return b.explainStuck(s, inTheWay.since)
+	}
+	return &backend.Failure{Away: true, Err: mounter.ErrBusy, Text: fmt.Sprintf(
+		"%s: the kernel of this node mounts one share after another, and has waited for the server %s since %s: restart that server's SMB service or its machine; "+
+			"this volume, whose server %s answers, works again by itself then", s.device, inTheWay.server, inTheWay.since.UTC().Format(time.RFC3339), s.server)}
+}
+
+// explainAsked says that the server may still answer.
+func (b *Backend) explainAsked(s share, since time.Time) error {
+	return &backend.Failure{Away: true, Err: mounter.ErrBusy, Text: fmt.Sprintf(
+		"%s: the server %s has been asked since %s, and this call could not wait longer for its answer: try again", s.device, s.server, since.UTC().Format(time.RFC3339))}
+}
+
+// explainWaiting says what a flight waits for whose caller goes before it ends.
+func (b *Backend) explainWaiting(s share, current *flight) error {
+	b.mu.Lock()
+	queued, kernel := current.queued, current.kernel
+	b.mu.Unlock()
+	switch {
+	case !kernel.IsZero():
+		return b.explainStuck(s, kernel)
+	case queued:
+		return b.explainTurn(s, b.turn.current(), current.since)
+	}
+	return b.explainAsked(s, current.since)
+}
+
 // insideError is a failure inside of a share that is mounted.
 type insideError struct{ err error }
 

@@ -2,28 +2,18 @@ package smb
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path"
-	"slices"
-	"strings"
-	"syscall"
 	"time"
-
-	"github.com/sirupsen/logrus"
-
-	"github.com/homelab-storage/homelab-storage/driver/credential"
 )
 
 // Times of a mount in flight.
 const (
-	// mountLimit is how long a mount is left to the kernel: three times the default echo interval of 60 s (FACTS 4).
-	mountLimit = 200 * time.Second
-	// patience is when a mount in flight counts as stuck: later callers are answered at once. It is longer than the 20 s
-	// that the kernel needs to find a dead server and shorter than a caller's 25 s (DESIGN D10).
+	// mountLimit is how long a mount may take: askLimit for the server, turnPatience for its turn, and three times the default echo
+	// interval of 60 s for the kernel (FACTS 4).
+	mountLimit = 220 * time.Second
+	// patience is when a mount counts as stuck that the kernel is asked for: later callers are answered at once. It is longer than the
+	// 20 s that the kernel needs to find a dead server and shorter than a caller's 25 s (DESIGN D10).
 	patience = 22 * time.Second
-	// serverPatience is the same for other shares of the server.
-	serverPatience = 8 * time.Second
 )
 
 // flight is a mount or unmount of one share that has not ended. It is independent of those who wait for it.
@@ -31,6 +21,11 @@ type flight struct {
 	since time.Time
 	done  chan struct{} // closed at the end
 	err   error         // valid when done is closed
+	// Guarded by the backend's mu: queued says that the server has answered and others are before it, kernel since when the kernel is
+	// asked for it, forgotten that it was for a volume that could not be created.
+	queued    bool
+	kernel    time.Time
+	forgotten bool
 }
 
 // ensure mounts the share unless it is mounted, and tells where. Everybody who asks for one key meanwhile waits for the same mount.
@@ -79,15 +74,22 @@ func (b *Backend) mounted(ctx context.Context, s share) (share, bool, error) {
 
 // wait follows a flight until it ends or the caller's time does. One that has been up for long is not waited for.
 func (b *Backend) wait(ctx context.Context, s share, current *flight) error {
-	if time.Since(current.since) > patience && !ended(current) {
-		return b.explainStuck(s, current.since)
+	if since := b.asksKernel(current); !since.IsZero() && time.Since(since) > patience && !ended(current) {
+		return b.explainStuck(s, since)
 	}
 	select {
 	case <-current.done:
 		return current.err
 	case <-ctx.Done():
-		return b.explainStuck(s, current.since)
+		return b.explainWaiting(s, current)
 	}
+}
+
+// asksKernel tells since when the kernel is asked for a flight; it is zero before.
+func (b *Backend) asksKernel(f *flight) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return f.kernel
 }
 
 func ended(f *flight) bool {
@@ -123,12 +125,15 @@ func (b *Backend) register(s share) (current *flight, first bool) {
 	if _, known := b.states[s.key]; s.background && !known {
 		return nil, false
 	}
-	return b.begin(s.key), true
+	current = b.begin(s.key)
+	current.kernel = time.Time{}
+	return current, true
 }
 
-// begin registers a flight of a key that has none. Its caller has mu.
+// begin registers a flight of a key that has none, for which the kernel is asked at once. Its caller has mu.
 func (b *Backend) begin(key string) *flight {
-	current := &flight{since: time.Now(), done: make(chan struct{})}
+	now := time.Now()
+	current := &flight{since: now, kernel: now, done: make(chan struct{})}
 	b.flights[key] = current
 	return current
 }
@@ -138,104 +143,8 @@ func (b *Backend) land(key string, current *flight, err error) {
 	defer b.mu.Unlock()
 	current.err = err
 	delete(b.flights, key)
+	if err != nil && current.forgotten {
+		b.forgetUnseen(key)
+	}
 	close(current.done)
-}
-
-// fly mounts the share: one at a time per server, the newest dialect first.
-func (b *Backend) fly(ctx context.Context, s share, own *flight) error {
-	server := strings.ToLower(s.server)
-	if since, hangs := b.hanging(server); hangs {
-		return b.explainStuck(s, since)
-	}
-	unlock, err := b.servers.Lock(ctx, server)
-	if err != nil {
-		return b.explainStuck(s, own.since)
-	}
-	defer unlock()
-	b.occupy(server, own)
-	defer b.occupy(server, nil)
-	newest, err := b.find(ctx, s)
-	if err != nil || newest.target != "" && newest.target != s.stale {
-		return err // mounted by a flight that ended after the caller had looked
-	}
-	s.target = s.first
-	if newest.target != "" {
-		s.target = b.following(newest.target)
-	}
-	if err := b.mount(ctx, s); err != nil {
-		return err
-	}
-	b.log.WithFields(logrus.Fields{"share": s.device, "mount": path.Base(s.target)}).Info("share mounted")
-	b.memory.keep(s)
-	return nil
-}
-
-// mount asks the kernel, the newest dialect first.
-func (b *Backend) mount(ctx context.Context, s share) error {
-	if err := b.allowed(s); err != nil {
-		return err
-	}
-	var login credential.Credentials
-	if s.credentials != "" {
-		var err error
-		if login, err = b.credentials.Get(ctx, s.credentials); err != nil {
-			return err
-		}
-		s.user = login.Username
-	}
-	if err := b.spared(s, login); err != nil {
-		return err
-	}
-	address, err := b.reach(ctx, s)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(s.versions, "1.0") {
-		if err := b.greet(ctx, s, address); err != nil {
-			return err
-		}
-	}
-	for _, version := range s.versions {
-		request := s.request(version, address.String())
-		request.User, request.Domain, request.Password = login.Username, login.Domain, login.Password
-		if err = b.kernel.MountShare(ctx, request); !refusesDialect(err) {
-			break
-		}
-	}
-	b.asked(s, login, err)
-	if err != nil {
-		return b.explain(s, err)
-	}
-	b.loggedIn(s.target, login)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.answered[strings.ToLower(s.server)] = address
-	return nil
-}
-
-// hanging says whether a mount from the server has been in flight for so long that waiting for its turn is pointless.
-func (b *Backend) hanging(server string) (time.Time, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	holder := b.active[server]
-	if holder == nil || time.Since(holder.since) < serverPatience {
-		return time.Time{}, false
-	}
-	return holder.since, true
-}
-
-func (b *Backend) occupy(server string, own *flight) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if own == nil {
-		delete(b.active, server)
-		return
-	}
-	b.active[server] = own
-}
-
-// refusesDialect says whether an older dialect may help. A server that does not speak the one asked for makes the kernel
-// say EOPNOTSUPP, or EINVAL and EPROTONOSUPPORT in some kernels.
-func refusesDialect(err error) bool {
-	return errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }

@@ -14,6 +14,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -156,4 +157,61 @@ func TestLoginsTakeTurns(t *testing.T) {
 		assert.NilError(t, <-results)
 		assert.NilError(t, <-results)
 	})
+}
+
+// A volume that could not be created leaves no share behind, also when the kernel says so after the caller had gone.
+func TestFailedCreateIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		end := b.refusing(syscall.EHOSTDOWN)
+		hold := b.kernel.Hold(mountertest.OpMountShare, "")
+		create := func(limit time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			_, err := b.backend.Create(ctx, volume("v", ""), false)
+			assert.ErrorContains(t, err, "has not answered since")
+		}
+		create(time.Second)
+		create(time.Second)
+		b.kernel.Release(hold)
+		synctest.Wait()
+		assert.Equal(t, len(b.backend.Report()), 0)
+
+		hold = b.kernel.Hold(mountertest.OpMountShare, "")
+		waits := make(chan error, 1)
+		go func() {
+			_, err := b.backend.Stage(t.Context(), volume("w", ""))
+			waits <- err
+		}()
+		create(time.Second)
+		b.kernel.Release(hold)
+		assert.ErrorContains(t, <-waits, "said nothing")
+		assert.Equal(t, len(b.backend.Report()), 1, "a volume wants it")
+		end()
+		b.pass(longest)
+		b.checked(t)
+		assert.Assert(t, b.status()["problem"] == nil)
+		assert.Equal(t, b.mounts(), 3)
+	})
+}
+
+// What is wrong with a volume's own login later is not said as to somebody who is creating it.
+func TestVolumeIsNotBeingCreatedForEver(t *testing.T) {
+	b := newBench(t)
+	inline := volume("v", "")
+	inline.Location.Credentials = credential.ForVolume(inline.ID)
+	login := credential.Credentials{Username: "bob", Password: mounter.NewSecret("right")}
+	assert.NilError(t, b.store.Set(t.Context(), inline.Location.Credentials, login))
+	_, err := b.backend.Create(t.Context(), inline, false)
+	assert.NilError(t, err)
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpMountShare || action.Op == mountertest.OpDo && strings.HasPrefix(action.Target, "share ") {
+			return syscall.EACCES
+		}
+		return nil
+	})
+	b.pass(longest)
+	b.checked(t)
+	problem, _ := b.backend.Status(inline)["problem"].(string)
+	assert.Assert(t, strings.Contains(problem, "docker homelab credentials rotate "+inline.Location.Credentials), problem)
 }

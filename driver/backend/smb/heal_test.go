@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -193,34 +192,6 @@ func TestMountedShareTellsWhy(t *testing.T) {
 		b.kernel.Release(hold)
 		until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
 		assert.Assert(t, b.status()["problem"] == nil)
-	})
-}
-
-// A server that hangs delays nothing else: neither Status nor a share of another server.
-func TestHangDelaysNobodyElse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		b.kernel.SetAddresses("other", netip.MustParseAddr("192.168.1.7"))
-		hold := b.kernel.Hold(mountertest.OpMountShare, filepath.Join(b.root, b.key(volume("v", ""))))
-		var group sync.WaitGroup
-		ctx, cancel := context.WithCancel(t.Context())
-		for range 50 {
-			group.Go(func() { _, _ = b.backend.Stage(ctx, volume("v", "")) })
-		}
-		assert.NilError(t, hold.Reached(t.Context()))
-		other := volume("o", "")
-		other.Location.Device = "//other/films"
-		began := time.Now()
-		_, err := b.backend.Stage(t.Context(), other)
-		assert.NilError(t, err)
-		_ = b.status()
-		_ = b.backend.Report()
-		assert.Assert(t, time.Since(began) < 500*time.Millisecond, "%s", time.Since(began))
-		cancel()
-		group.Wait()
-		b.kernel.Release(hold)
-		until(t, func() bool { _, err := b.backend.Stage(t.Context(), volume("v", "")); return err == nil })
-		assert.Equal(t, b.mounts(), 2, "the late success was used")
 	})
 }
 

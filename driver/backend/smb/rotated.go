@@ -15,7 +15,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 )
 
-// testLimit bounds one login of [Backend.Test]: the kernel needs 21.6 s to give up a server that accepts and hangs (FACTS 4).
+// testLimit bounds one login of [Backend.Test]: askLimit for the server, and some seconds for its turn and the kernel.
 const testLimit = 25 * time.Second
 
 // rotatedError says that a share is mounted with other credentials than those that are stored by now.
@@ -109,7 +109,7 @@ func (b *Backend) Test(ctx context.Context, location backend.Location) error {
 	if err := b.kernel.Unmount(ctx, s.target); err != nil { // what a test left that was killed
 		return b.explain(s, err)
 	}
-	err = b.mount(ctx, s)
+	err = b.mount(ctx, s, &flight{since: time.Now()})
 	b.loggedOut(s.target)
 	if err != nil {
 		return err

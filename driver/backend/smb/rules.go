@@ -48,7 +48,7 @@ var rules = []rule{
 	{names: "echo_interval", value: seconds, lowest: 1, highest: 600, hint: "seconds, 1 to 600"},
 	{names: "cache", value: regexp.MustCompile(`^(strict|loose|none|ro|singleclient)$`), hint: "strict, loose, none, ro or singleclient"},
 	{names: "port", value: number, lowest: 1, highest: 65535, hint: "a port number, 1 to 65535"},
-	{names: "iocharset netbiosname netfsname nbtname servern srcaddr reparse symlink symlinkroot upcall_target", value: text, hint: "a text"},
+	{names: "iocharset netbiosname servern srcaddr reparse symlink symlinkroot upcall_target", value: text, hint: "a text"},
 	{names: "nomfsymlinks dfs", undo: true},
 	// with a warning
 	{names: "soft", warn: "when the server is away, writes are lost without an error that the program sees; hard, the default, waits"},
@@ -61,6 +61,7 @@ var rules = []rule{
 		"atime noatime diratime nodiratime strictatime lazytime _netdev nofail nobootwait nointr intr nomand cifs noperms ff loud silent " +
 		"sloppy sparse nofsc sharesock lease strictcache", drop: true},
 	{names: "codepage", value: text, hint: "a text", drop: true, warn: "it is not applied: SMB 2 and 3 have names in Unicode only"},
+	{names: "netfsname nbtname", value: text, hint: "a text", drop: true, warn: "it is not applied: the kernel's SMB client does not know it, and has no use for a NetBIOS name on port 445"},
 	{names: "timeo retry", value: text, hint: "a text", drop: true, warn: "it is not applied: it is an option of NFS"},
 	// refused
 	{names: "bind rbind move remount private shared slave rprivate rshared rslave", refuse: "it is for directories, not for a share; leave it out"},

@@ -56,15 +56,15 @@ type Backend struct {
 	log         *logrus.Entry
 	durable     []durable.Option
 	memory      memory
-	servers     keylock.Locks // one mount in flight per server
+	turn        *turn         // the kernel's mount call: one at a time
 	tests       keylock.Locks // one test at a time per share
 	checks      checks
 
 	mu       sync.Mutex            // guards what follows; never held while waiting
 	flights  map[string]*flight    // by key: a mount or unmount that has not ended
 	states   map[string]state      // by key: what was last seen of a share
-	active   map[string]*flight    // by server: the flight that holds its lock
 	answered map[string]netip.Addr // by server: the address that it was last mounted from
+	findings map[string]finding    // by address and port: of servers that were away a moment ago
 	logins   logins
 	refusals refusals
 }
@@ -80,8 +80,8 @@ var _ interface {
 func New(options Options) *Backend {
 	b := &Backend{
 		kernel: options.Mounter, settings: options.Settings, credentials: options.Credentials, root: options.ShareRoot,
-		dial: options.Dial, now: options.Now, log: options.Log, durable: options.Durable,
-		flights: map[string]*flight{}, states: map[string]state{}, active: map[string]*flight{}, answered: map[string]netip.Addr{},
+		dial: options.Dial, now: options.Now, log: options.Log, durable: options.Durable, turn: newTurn(),
+		flights: map[string]*flight{}, states: map[string]state{}, answered: map[string]netip.Addr{}, findings: map[string]finding{},
 		logins: newLogins(), refusals: refusals{},
 	}
 	if b.dial == nil {

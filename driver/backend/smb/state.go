@@ -69,6 +69,10 @@ func (b *Backend) note(s share, err error) {
 	known := b.states[s.key]
 	before := known.err
 	known.share, known.err, known.when = s, err, now
+	known.share.creating = false // whoever looks later does so for a volume that exists
+	if known.used.IsZero() && !s.background {
+		known.used = now // it was forgotten meanwhile, for a Create that failed
+	}
 	switch {
 	case err == nil:
 		known.since, known.accepts, known.tries = time.Time{}, time.Time{}, 0
@@ -94,12 +98,22 @@ func (b *Backend) tell(s share, before, err error) {
 	}
 }
 
-// forget drops what a failed Create saw of a share, unless a volume used it before or its mount is on the way.
+// forget drops what a failed Create saw of a share, unless a volume used it before: at once, or when its mount, which is still on the
+// way, fails.
 func (b *Backend) forget(s share) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if known := b.states[s.key]; known.when.IsZero() && known.next.IsZero() && b.flights[s.key] == nil {
-		delete(b.states, s.key)
+	if current := b.flights[s.key]; current != nil {
+		current.forgotten = true
+		return
+	}
+	b.forgetUnseen(s.key)
+}
+
+// forgetUnseen drops a share that nobody has looked at and nobody will look at. Its caller has mu.
+func (b *Backend) forgetUnseen(key string) {
+	if known := b.states[key]; known.when.IsZero() && known.next.IsZero() {
+		delete(b.states, key)
 	}
 }
 
@@ -140,6 +154,7 @@ func (b *Backend) touch(s share) *flight {
 		known.used = b.now()
 		if known.share.key == "" && s.device != "" {
 			known.share = s
+			known.share.creating = false
 		}
 		b.states[s.key] = known
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"slices"
 	"syscall"
 	"time"
 
@@ -98,6 +96,9 @@ func (b *Backend) replacedLately(s share) bool {
 // look works in a mounted share, on a thread of its own. One look is in flight per mount, so that a server that is gone takes one
 // thread and answers everybody else at once. While the mount says nothing its server is asked why.
 func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) error) error {
+	if reason := b.forewarned(ctx, *s); reason != nil {
+		return reason
+	}
 	asked, number := *s, uint64(0)
 	limited, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
@@ -177,32 +178,6 @@ func (b *Backend) stuck(ctx context.Context, s share, err error) error {
 		return reason
 	}
 	return err
-}
-
-// diagnose says why a mounted share does not answer: its server cannot be reached, or has another address now. It is nil when
-// the server accepts connections where the share is mounted from; then it is slow, or hangs.
-func (b *Backend) diagnose(ctx context.Context, s share) error {
-	mounted, err := netip.ParseAddr(s.mounted)
-	if err != nil {
-		return nil //nolint:nilerr // the mount table does not tell: nothing is known
-	}
-	addresses, err := b.addresses(ctx, s)
-	if err != nil {
-		addresses = nil // a name that is not known now says nothing of a share that is mounted
-	}
-	if !slices.Contains(addresses, mounted) {
-		addresses = append(addresses, mounted)
-	}
-	winner, err := b.race(ctx, addresses, mounted, s.port, probeLimit)
-	switch {
-	case ctx.Err() != nil:
-		return nil //nolint:nilerr // the look has ended
-	case err != nil:
-		return b.explainReach(s, addresses, err)
-	case winner != mounted:
-		return &movedError{old: mounted.String(), now: winner.String()}
-	}
-	return nil
 }
 
 // replaced remembers that a mount took another one's place, and what that means for whoever has the old one.

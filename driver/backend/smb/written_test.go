@@ -61,7 +61,7 @@ func written() [][2]string {
 		"rsize=1048576,wsize=1048576,bsize=1048576", "rsize=1M", "rasize=4194304,max_credits=1024", "echo_interval=60", "echo_interval=0",
 		"nobrl,cache=none", "nolock,noperm", "noserverino,nounix,nodfs", "dfs,nomfsymlinks,nohandlecache", "mapposix,noacl,nouser_xattr", "sfu,cifsacl,modefromsid,idsfromsid",
 		"multichannel,max_channels=4", "multichannel,max_channels=64", "seal,sign", "nosharesock,max_cached_dirs=64,handletimeout=60000", "resilienthandles,persistenthandles",
-		"port=445", "port=0", "ip=fd00::1,port=4450", "netbiosname=DOCKER1,servern=NAS,srcaddr=192.168.1.5", "snapshot=@GMT-2026.03.01-12.00.00", "rdma,compress,witness",
+		"port=445", "port=0", "ip=fd00::1,port=4450", "netbiosname=DOCKER1,servern=NAS,srcaddr=192.168.1.5", "netfsname=DOCKER1,nbtname=NAS", "snapshot=@GMT-2026.03.01-12.00.00", "rdma,compress,witness",
 		"noexec,nosuid,nodev,noatime", "exec,suid,dev", "sync,mand", "bind", "remount,rw", "codepage=cp850,iocharset=utf8", "forcedirectio", "context=system_u:object_r:container_file_t:s0", "prefixpath=tv", "unc=//nas/torrents", "comment=media,sloppy", "verz=3.0", "frobnicate=1", "=3.0",
 	} {
 		rows = append(rows, [2]string{torrents, options})

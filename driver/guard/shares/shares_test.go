@@ -28,6 +28,17 @@ func TestRoundLooksThrough(t *testing.T) {
 }
 
 // What lies in a volume is told once, and no longer than it does.
+// A container that fails because of its database, and is started again every few seconds, is looked at all the same.
+func TestRoundLooksThroughWhatIsMountedAgainAndAgain(t *testing.T) {
+	b := newBench(t)
+	b.put(t, "app.db", sqlite)
+	for range 4 {
+		b.Mounted("films")
+		b.round(t, 4*time.Second, b.films)
+	}
+	assert.Assert(t, b.Warnings.Of("films") != "")
+}
+
 func TestRoundWarns(t *testing.T) {
 	b := newBench(t)
 	b.put(t, "app.db", sqlite)

@@ -36,9 +36,15 @@ func pause(looks int) time.Duration {
 	return pauses[min(looks, len(pauses)-1)]
 }
 
-// begin has a volume looked through soon, since it was mounted.
+// begin has a volume looked through soon, since it was mounted. A container that fails and is started again every few seconds does not put
+// that off.
 func (s *states) begin(volume string, now time.Time) {
-	s.change(volume, func(one *state) { one.looks, one.next = 0, now.Add(pause(0)) })
+	s.change(volume, func(one *state) {
+		one.looks = 0
+		if soon := now.Add(pause(0)); one.next.IsZero() || soon.Before(one.next) {
+			one.next = soon
+		}
+	})
 }
 
 // only forgets all volumes but some.

@@ -129,7 +129,7 @@ func TestSwappedDirectoryIsNeverLeft(t *testing.T) {
 	stop()
 	<-done
 	assertEmpty(t, outside)
-	t.Logf("%d of 3000 calls met a swap", failed)
+	t.Logf("measured: %d of 3000 calls met a swap", failed)
 }
 
 func TestDeleteFollowsNoLinkAndGoesDeep(t *testing.T) {

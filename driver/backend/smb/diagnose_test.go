@@ -1,0 +1,153 @@
+package smb_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
+)
+
+// many are volumes with a share mount each.
+func (b *bench) many(t *testing.T, number int) []backend.Volume {
+	t.Helper()
+	volumes := make([]backend.Volume, number)
+	for i := range volumes {
+		volumes[i] = volume("v", "")
+		volumes[i].Location.UID = uint32(i)
+		_, err := b.backend.Stage(t.Context(), volumes[i])
+		assert.NilError(t, err)
+	}
+	return volumes
+}
+
+// hanging has every look into a mounted share hang until the returned function is called, and counts those that did.
+func (b *bench) hanging() (hung func() int, end func()) {
+	var mu sync.Mutex
+	looks, open := 0, make(chan struct{})
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpDo && strings.HasPrefix(action.Target, "share ") {
+			select {
+			case <-open:
+			default:
+				mu.Lock()
+				looks++
+				mu.Unlock()
+				<-open
+			}
+		}
+		return nil
+	})
+	return func() int { mu.Lock(); defer mu.Unlock(); return looks }, sync.OnceFunc(func() { close(open) })
+}
+
+// However many shares a NAS has that is off, or hangs, finding that out costs one thread and some seconds, and so does its return.
+func TestManySharesOfADeadServer(t *testing.T) {
+	for name, server := range map[string]struct {
+		dies func(*bench)
+		said string
+	}{
+		"is off":            {func(b *bench) { b.dialling(dropping) }, "does not answer on port 445"},
+		"refuses":           {func(b *bench) { b.dialling(refusing) }, "refuses connections to port 445"},
+		"accepts and hangs": {func(b *bench) { b.silence("192.168.1.100") }, "has not answered since"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				volumes := b.many(t, 60)
+				problems := func() (found int) {
+					for _, report := range b.backend.Report() {
+						if report["problem"] != nil {
+							found++
+						}
+					}
+					return found
+				}
+				hung, end := b.hanging()
+				defer end()
+				server.dies(b)
+				for range 3 {
+					b.pass(longest)
+					began := time.Now()
+					b.checked(t)
+					assert.Assert(t, time.Since(began) < 40*time.Second, "%s", time.Since(began))
+					assert.Equal(t, problems(), len(volumes))
+				}
+				assert.Equal(t, hung(), 1)
+				for i, v := range volumes {
+					if i%20 == 0 { // who asks is told why, and costs no thread either
+						took, err := b.stage(t, patient, v)
+						assert.ErrorIs(t, err, backend.ErrUnavailable, fmt.Sprint(v.Location.UID))
+						assert.ErrorContains(t, err, server.said)
+						assert.Assert(t, took < 5*time.Second, "%s", took)
+					}
+				}
+				assert.Assert(t, hung() == 1, "%d", hung())
+				end()
+				b.silence("")
+				b.dialling(accepting)
+				<-time.After(longest)
+				b.pass(longest)
+				b.checked(t)
+				assert.Equal(t, problems(), 0)
+				assert.Equal(t, b.mounts(), len(volumes), "nothing was mounted anew")
+			})
+		})
+	}
+}
+
+// What cannot be mounted, from another server or the same, says nothing of a share that is: its server is not asked before each Mount.
+func TestWellShareBesideOneThatCannotBeMounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		stage := func(v backend.Volume) error {
+			_, err := b.backend.Stage(t.Context(), v)
+			return err
+		}
+		assert.NilError(t, stage(volume("v", "")))
+		gone := volume("v", "")
+		gone.Location.Device = "//gone/films"
+		assert.ErrorIs(t, stage(gone), backend.ErrUnavailable)
+		b.silence("192.168.1.100") // as a server that takes no more connections
+		assert.ErrorIs(t, stage(volume("v", "", "soft")), backend.ErrUnavailable)
+		dials := b.probes()
+		began := time.Now()
+		assert.NilError(t, stage(volume("v", "")))
+		assert.Equal(t, time.Since(began), time.Duration(0))
+		assert.Equal(t, b.probes(), dials)
+	})
+}
+
+// A mount that hangs for itself keeps no other one from being used: their server answers. No resolver is needed for that.
+func TestWellShareBesideOneThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		_, err = b.stage(t, patient, volume("v", ""))
+		assert.ErrorContains(t, err, "has not answered since")
+		resolving := b.kernel.Hold(mountertest.OpResolve, "")
+		dials := b.probes()
+		took, err := b.stage(t, patient, volume("w", "", "soft"))
+		assert.NilError(t, err)
+		assert.Equal(t, took, time.Duration(0))
+		assert.Equal(t, b.probes(), dials+2, "the port, and the greeting")
+		b.kernel.Release(resolving)
+		b.kernel.Release(hold)
+	})
+}
+
+func (b *bench) probes() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.dials)
+}

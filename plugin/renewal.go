@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/homelab-storage/homelab-storage/internal/durable"
+)
+
+const (
+	// aliveFor is how long the process lives at least before it asks to be started anew: the engine starts it at once, and disables one
+	// that dies again within seconds (FACTS 1).
+	aliveFor = 10 * time.Second
+	// renewals is how often that helps at most in renewalPeriod: what it cannot repair is the host's, and a process that ends again and again
+	// does nothing for the volumes that work.
+	renewals      = 3
+	renewalPeriod = time.Hour
+	renewalFile   = "unseen"
+	renewalSize   = 1 << 10 // bytes
+)
+
+// renewal ends the process for the engine to start it anew.
+type renewal struct {
+	stop  context.CancelFunc
+	runs  string // the folder that keeps when it was done, across processes and not across boots
+	log   *logrus.Entry
+	began time.Time
+	once  sync.Once
+	ends  bool
+}
+
+func newRenewal(stop context.CancelFunc, runs string, log *logrus.Entry) *renewal {
+	return &renewal{stop: stop, runs: runs, log: log, began: time.Now()}
+}
+
+// ask says whether the process ends, once the call that found the reason was answered. It may be called often, and by several at once.
+func (r *renewal) ask() bool {
+	r.once.Do(func() {
+		if r.ends = r.record(); !r.ends {
+			return
+		}
+		pause := max(time.Second, aliveFor-time.Since(r.began))
+		r.log.WithField("in", pause.String()).Error("the engine does not see what is mounted: ending, to be started again with a folder that it sees")
+		time.AfterFunc(pause, r.stop)
+	})
+	return r.ends
+}
+
+// record counts one more, unless that would be one too many, or cannot be counted.
+func (r *renewal) record() bool {
+	lately, err := r.count()
+	switch {
+	case err != nil:
+		r.log.WithError(err).Error("how often the plugin was started anew cannot be recorded")
+	case lately >= renewals:
+		r.log.WithField("times", lately).Error("the engine does not see what is mounted, and starting the plugin anew has not helped within the last hour")
+	default:
+		return true
+	}
+	return false
+}
+
+// count tells how often it was done lately, and enters one more when that is not too often.
+func (r *renewal) count() (lately int, err error) {
+	folder, err := durable.Open(r.runs, durable.MakeAll(), durable.Volatile())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	text, err := folder.Read(renewalFile, renewalSize)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	now, kept := time.Now(), []string(nil)
+	for line := range strings.Lines(string(text)) {
+		at, err := time.Parse(time.RFC3339, strings.TrimSpace(line))
+		if age := now.Sub(at); err == nil && age >= 0 && age < renewalPeriod {
+			kept = append(kept, at.Format(time.RFC3339))
+		}
+	}
+	if lately = len(kept); lately >= renewals {
+		return lately, nil
+	}
+	return lately, folder.Write(renewalFile, []byte(strings.Join(append(kept, now.UTC().Format(time.RFC3339)), "\n")+"\n"))
+}

@@ -8,4 +8,7 @@
 //
 // They need root and the packages of `scripts/deps engine`. Package need says so for each test, and turns a skip into a failure
 // when CI=true.
+//
+// A number that a test measured is logged as a line that begins with "measured: "; scripts/test shows these lines of tests that pass
+// as well (command measured).
 package integration

@@ -25,7 +25,7 @@
 //   - TestDefaultHeartbeat is the failover of TestNodes with the heartbeat as o2cb has it.
 //   - TestSystemdNodes, three machines as users have them: how long a planned reboot keeps the others waiting, and a power cut after
 //     which the NAS comes up minutes later than the machines.
-//   - TestKills, three machines, kills nodes, engines, plugins and containers under a service, for hours.
+//   - TestKills, three machines, kills nodes, engines, plugins and containers under a service: 200 in about two hours.
 //   - TestRestarts is TestNode's stack with everything that can be restarted under it; then containers that try to get out of their
 //     volume's directory.
 //   - TestShares has 500 volumes, a share that becomes stale under a container, 20 containers that work with files while the NAS is

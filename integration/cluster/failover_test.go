@@ -6,11 +6,7 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,33 +93,12 @@ func (p *prober) stall() (from, until time.Time) {
 	return from, until
 }
 
-var mountLine = regexp.MustCompile(`time=\\"([^"\\]+)\\" level=info msg=call call=VolumeDriver\.Mount duration_ms=([0-9.]+) id=\S+ volume=served`)
-
 // clock is a machine's own.
 func (s *site) clock(t *testing.T) time.Time {
 	t.Helper()
 	nanoseconds, err := strconv.ParseInt(s.ok(t, "date +%s%N"), 10, 64)
 	assert.NilError(t, err)
 	return time.Unix(0, nanoseconds)
-}
-
-// firstMount finds the first Mount of the service's volume that ended well on a machine since a moment of its clock: when it was
-// asked and answered.
-func (s *site) firstMount(t *testing.T, since time.Time) (asked, answered time.Time) {
-	t.Helper()
-	log, err := os.ReadFile(filepath.Join(s.folder(), "logs", s.node.Name()+".dockerd.log"))
-	assert.NilError(t, err)
-	for _, found := range mountLine.FindAllStringSubmatch(string(log), -1) {
-		answered, err = time.Parse(time.RFC3339, found[1])
-		assert.NilError(t, err)
-		took, err := strconv.ParseFloat(strings.TrimSpace(found[2]), 64)
-		assert.NilError(t, err)
-		if !answered.Before(since) {
-			return answered.Add(-time.Duration(took * float64(time.Millisecond))), answered
-		}
-	}
-	t.Fatalf("no Mount in the log of %s since %s", s.node.Name(), since)
-	return asked, answered
 }
 
 // recovered is when the kernel of a machine, by its clock, had last ended the recovery of a dead one's locks or journal, whichever it had.
@@ -143,7 +118,7 @@ func (s *site) recovered(t *testing.T) time.Time {
 // the prober is told.
 func (p *prober) judge(t *testing.T, s, peer *site, since time.Time) {
 	t.Helper()
-	asked, answered := s.firstMount(t, since)
+	mounts := s.mounts(t, since)
 	back := s.recovered(t)
 	if at := peer.recovered(t).Add(s.clock(t).Sub(peer.clock(t))); at.After(back) {
 		back = at
@@ -152,11 +127,10 @@ func (p *prober) judge(t *testing.T, s, peer *site, since time.Time) {
 	if from, until := p.stall(); until.Sub(from) > ownShare && until.After(back) {
 		back = until
 	}
-	share := answered.Sub(asked)
-	if back.After(asked) {
-		share = max(0, answered.Sub(back))
-	}
-	t.Logf("the pool answered again %.1f s after the power cut; the plugin had the Mount for %.1f s, %.1f s of them since then",
-		back.Sub(since).Seconds(), answered.Sub(asked).Seconds(), share.Seconds())
-	assert.Assert(t, share < ownShare, "the plugin's own share of the failover is %s", share)
+	share := sharesOf(mounts, back)
+	t.Logf("measured: the pool answered again %.1f s after the power cut; %d Mounts, %d of them refused, had the plugin for %.1f s in all",
+		back.Sub(since).Seconds(), len(mounts), len(mounts)-1, sharesOf(mounts, since).plugin.Seconds())
+	t.Logf("measured: since the pool answered: %d Mounts refused; %.1f s from the first to the answer, %.1f s of them the plugin's",
+		share.refused, share.whole.Seconds(), share.plugin.Seconds())
+	assert.Assert(t, share.plugin < ownShare, "the plugin's own share of the failover is %s", share.plugin)
 }

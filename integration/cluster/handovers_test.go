@@ -45,7 +45,7 @@ func (n *nodes) testHandOvers(t *testing.T) {
 // handOver moves the service, and waits for a row of the new task.
 func (n *nodes) handOver(t *testing.T, rows *ledger, over handOver) {
 	t.Helper()
-	step(t, over.name, func() {
+	measure(t, over.name, func() {
 		known := rows.writers()
 		over.do(t, n, rows)
 		rows.succeeds(t, known)

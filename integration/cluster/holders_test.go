@@ -55,7 +55,7 @@ func (s *site) testCopies(t *testing.T) {
 	s.ok(t, `container=$(docker inspect --format '{{.State.Pid}}' dies) && kill -KILL $(pidof dockerd) $container`)
 	s.eventually(t, "docker info")
 	assert.Equal(t, s.ok(t, "docker inspect --format '{{.State.Running}}' lives dies host"), "true\nfalse\ntrue")
-	step(t, "the dead container's reference is reaped", func() {
+	measure(t, "the dead container's reference is reaped", func() {
 		s.eventually(t, fmt.Sprintf("! { %s; } && ! %s", held("dies"), mounted("dies", "1")))
 	})
 	assert.Equal(t, s.uses(t, "lives"), "1")
@@ -67,7 +67,7 @@ func (s *site) testCopies(t *testing.T) {
 	assert.Equal(t, s.uses(t, "dies"), "1")
 
 	s.ok(t, "docker rm --force lives dies host && systemctl stop private")
-	step(t, "the last references end", func() {
+	measure(t, "the last references end", func() {
 		s.eventually(t, fmt.Sprintf("! { %s; } && ! { %s; } && ! { %s; } && ! { %s; }", held("lives"), held("dies"), mounted("lives", "1"), mounted("dies", "1")))
 	})
 	s.ok(t, "docker volume rm lives dies")

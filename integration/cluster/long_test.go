@@ -33,7 +33,7 @@ func (n *nodes) testDrain(t *testing.T) {
 	one.ok(t, strings.Replace(run("mine"), "docker run --rm", "docker run --detach --name reader --restart always", 1)+" sleep infinity")
 	said, _ := one.refused(t, "docker homelab drain media-apps --stop --repair")
 	has(t, said, "is not repaired while other nodes have it mounted: ", two.node.Name())
-	step(t, "drain beside a writer", func() { said = one.ok(t, "docker homelab drain media-apps --stop") })
+	measure(t, "drain beside a writer", func() { said = one.ok(t, "docker homelab drain media-apps --stop") })
 	has(t, said, "Stopped reader, which had mine.", "Other nodes have pool media-apps mounted: node2, node3.",
 		"Pool media-apps is unmounted.", "Pool media-apps is mounted and well.", "Started reader.")
 	rows.grows(t, two.node.Name(), 3)

@@ -25,14 +25,14 @@ func (n *nodes) testTwoWriters(t *testing.T) {
 	heal(t, n.sites...)
 	for try := range lossTries {
 		acked, there, health := n.bothWrite(t, fmt.Sprintf("lossy%d", try), "db --opt access=shared")
-		t.Logf("access=shared: %d rows acknowledged by two nodes, %d of them in the database, integrity_check: %.60q", acked, there, health)
+		t.Logf("measured: access=shared: %d rows acknowledged by two nodes, %d of them in the database, integrity_check: %.60q", acked, there, health)
 		if there < acked || health != "ok" {
 			break
 		}
 		assert.Assert(t, try+1 < lossTries, "two writers of two nodes lost nothing in %d tries: the promise that holds are for is not needed", lossTries)
 	}
 	acked, there, health := n.bothWrite(t, "safe", "db")
-	t.Logf("by default: %d rows acknowledged by two nodes, %d of them in the database, integrity_check: %.60q", acked, there, health)
+	t.Logf("measured: by default: %d rows acknowledged by two nodes, %d of them in the database, integrity_check: %.60q", acked, there, health)
 	assert.Equal(t, acked, 2*many)
 	assert.Equal(t, there, acked)
 	assert.Equal(t, health, "ok")

@@ -106,7 +106,7 @@ func (n *nodes) testOneWriter(t *testing.T) {
 		last.ok(t, "docker rm --force writer")
 		assert.NilError(t, <-waiting)
 		first := rows.grows(t, next.node.Name(), 1)
-		t.Logf("%-44s %6.1f s", fmt.Sprintf("%s to %s", last.node.Name(), next.node.Name()), first.Sub(began).Seconds())
+		t.Logf("measured: %-44s %6.1f s", fmt.Sprintf("%s to %s", last.node.Name(), next.node.Name()), first.Sub(began).Seconds())
 		last = next
 	}
 	last.ok(t, "docker rm --force writer")
@@ -134,7 +134,7 @@ func (n *nodes) failover(t *testing.T, rows *ledger) {
 	since, began := heir.clock(t), time.Now()
 	assert.NilError(t, dead.node.Kill(t.Context()))
 	first := rows.grows(t, heir.node.Name(), 1)
-	t.Logf("%-44s %6.1f s", "from the power cut to the next row", first.Sub(began).Seconds())
+	t.Logf("measured: %-44s %6.1f s", "from the power cut to the next row", first.Sub(began).Seconds())
 	locks.judge(t, heir, n.sites[0], since)
 	n.end(t, rows, []*site{n.sites[0], heir})
 }
@@ -158,6 +158,12 @@ func (n *nodes) end(t *testing.T, rows *ledger, running []*site) {
 	n.unheld(t, running)
 	rows.check(t, n.sites[0], "served")
 	n.sites[0].eventually(t, removed("served"))
+}
+
+// writer is the service's container on a machine.
+func (s *site) writer(t *testing.T) (lab.Container, error) {
+	t.Helper()
+	return s.node.RunningContainer(t.Context(), "label", "com.docker.swarm.service.name=writer")
 }
 
 // unheld waits until no machine has the service's volume any more.
@@ -188,9 +194,9 @@ func (n *nodes) swarm(t *testing.T) {
 // running is the machine that has the service's container.
 func (n *nodes) running(t *testing.T) *site {
 	t.Helper()
-	for began := time.Now(); time.Since(began) < patience; {
+	for began := time.Now(); time.Since(began) < patience; pause(t, 200*time.Millisecond) {
 		for _, s := range n.sites[1:] {
-			if s.eventually(t, "docker ps --quiet --filter label=com.docker.swarm.service.name=writer") != "" {
+			if _, err := s.writer(t); err == nil {
 				return s
 			}
 		}

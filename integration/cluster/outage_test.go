@@ -33,7 +33,7 @@ func (s *site) testMoved(t *testing.T) {
 	began := time.Now()
 	took, err := c.timed(ctx, "Mount", map[string]any{"Name": "moved", "ID": "new"})
 	assert.NilError(t, err)
-	t.Logf("%-44s %6.2f s", "the first Mount after the move", took.Seconds())
+	t.Logf("measured: %-44s %6.2f s", "the first Mount after the move", took.Seconds())
 	note := s.ok(t, "docker volume inspect --format '{{.Status.note}}' moved")
 	has(t, note, "the server nas has moved from "+s.lab.NAS().Server()+" to "+address)
 	lines := w.lines(t)
@@ -43,7 +43,7 @@ func (s *site) testMoved(t *testing.T) {
 		}
 		return nil
 	}))
-	t.Logf("%-44s %6.1f s", "the running container followed after", time.Since(began).Seconds())
+	t.Logf("measured: %-44s %6.1f s", "the running container followed after", time.Since(began).Seconds())
 	w.grow(t, 5)
 	assert.NilError(t, c.unmount(ctx, "moved", "new"))
 	assert.NilError(t, s.node.Knows(ctx, "nas", s.lab.NAS().Server()))
@@ -118,7 +118,7 @@ func (w *writers) end(t *testing.T) {
 			files++
 		}
 	}
-	t.Logf("%d files of %d containers are as they were written", files, w.count)
+	t.Logf("measured: %d files of %d containers are as they were written", files, w.count)
 	w.site.ok(t, w.each("docker rm writer$i >/dev/null"))
 }
 
@@ -136,9 +136,9 @@ func (s *site) outage(t *testing.T, containers int, length time.Duration) {
 	assert.NilError(t, nas.SMB.Start(ctx))
 	began := time.Now()
 	assert.NilError(t, s.becomes(ctx, func() error { return c.mount(ctx, "outage", "new") }))
-	t.Logf("%-44s %6.1f s", "a new Mount after", time.Since(began).Seconds())
+	t.Logf("measured: %-44s %6.1f s", "a new Mount after", time.Since(began).Seconds())
 	w.grow(t, 2)
-	t.Logf("%-44s %6.1f s", "every container has written more after", time.Since(began).Seconds())
+	t.Logf("measured: %-44s %6.1f s", "every container has written more after", time.Since(began).Seconds())
 	assert.NilError(t, c.unmount(ctx, "outage", "new"))
 	w.end(t)
 	c.remove(t, "outage")

@@ -37,13 +37,13 @@ func (s *site) radarr(t *testing.T, restarts []restart) {
 	s.healed(t)
 	s.ok(t, "docker swarm init --advertise-addr "+s.node.Address())
 	s.stack(t, "radarr", testdata(t, "radarr/docker-compose.yml"))
-	step(t, "deploy the stack", func() {
+	measure(t, "deploy the stack", func() {
 		s.ok(t, "cd /opt/radarr && set -a && . ./.env && docker stack deploy --resolve-image never --compose-file docker-compose.yml --compose-file lab.yml radarr")
 	})
 	radarr := &app{site: s, name: "radarr", service: "radarr_radarr", pool: "radarr", shares: []string{"torrents", "usenet"}}
 	alone := s.plain(t, "alone")
 	apps := []*app{radarr, alone}
-	step(t, "databases", func() {
+	measure(t, "databases", func() {
 		for _, a := range apps {
 			a.create(t)
 		}
@@ -67,8 +67,8 @@ func afterRestart(t *testing.T, apps []*app, restart restart) {
 		a.add(t)
 		before[a] = a.id(t)
 	}
-	step(t, "restart", func() { restart.do(apps[0].site, t) })
-	step(t, "rows and files", func() {
+	measure(t, "restart", func() { restart.do(apps[0].site, t) })
+	measure(t, "rows and files", func() {
 		for _, a := range apps {
 			a.check(t)
 			if restart.kept {

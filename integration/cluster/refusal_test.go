@@ -32,7 +32,7 @@ func (s *site) refuses(t *testing.T, c refusal) {
 	}
 	before := s.footprint(t)
 	text, took := s.refused(t, c.attempt)
-	t.Logf("%-44s %6.1f s", "refused", took.Seconds())
+	t.Logf("measured: %-44s %6.1f s", "refused", took.Seconds())
 	golden.Assert(t, s.stable(text)+"\n", "../../testdata/golden/"+c.name+".txt")
 	// The engine and its command have their own share of it, the more the slower the machine is: measured when it matters.
 	assert.Assert(t, took < answerLimit || took < answerLimit+s.overhead(t), "refused after %s", took)
@@ -43,7 +43,7 @@ func (s *site) refuses(t *testing.T, c refusal) {
 	if c.remove != nil {
 		step(t, "remove the cause", func() { c.remove(t) })
 	}
-	step(t, "works again", func() { s.eventually(t, c.works) })
+	measure(t, "works again", func() { s.eventually(t, c.works) })
 }
 
 // overhead is what the engine and its command need here and now for a container that has no volume, twice.

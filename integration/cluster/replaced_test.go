@@ -81,10 +81,10 @@ func (n *nodes) testRolledBack(t *testing.T) {
 	n.offline(t)
 	assert.NilError(t, one.lab.NAS().Rollback(t.Context(), "media-apps"))
 	n.online(t)
-	step(t, "detected on every node", func() { n.detected(t, "the pool was rolled back", "kept", "newer") })
+	measure(t, "detected on every node", func() { n.detected(t, "the pool was rolled back", "kept", "newer") })
 	assert.Equal(t, one.ok(t, run("kept")+" cat /config/file"), "kept", "what is there is used")
 	has(t, one.ok(t, "docker homelab catalog restore"), "Wrote ")
-	step(t, "usable on every node", func() { n.usable(t, "kept", "newer") })
+	measure(t, "usable on every node", func() { n.usable(t, "kept", "newer") })
 	for _, s := range n.sites {
 		s.ok(t, "! docker volume ls --quiet | grep --line-regexp older") // it was removed, and stays so
 	}
@@ -171,7 +171,7 @@ func (n *nodes) testDisagreement(t *testing.T) {
 	assert.Equal(t, odd.ok(t, run("kept")+" cat /config/file"), "kept")
 	one.eventually(t, created("beside", "db"))
 	put(odd, pool(""))
-	step(t, "the right pool is taken again", func() { n.usable(t, "kept", "beside") })
+	measure(t, "the right pool is taken again", func() { n.usable(t, "kept", "beside") })
 	one.eventually(t, removed("kept"))
 	one.eventually(t, removed("beside"))
 }

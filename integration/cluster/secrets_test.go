@@ -56,7 +56,7 @@ func (s *site) testSecrets(t *testing.T) {
 	assert.Assert(t, !strings.Contains(string(log), canary), "the log shows a password")
 	assert.Equal(t, s.ok(t, "grep --recursive --files-with-matches --text --fixed-strings --file /root/pattern "+poolPath+
 		"/.homelab-storage/credentials /var/lib/homelab-storage/credentials | wc --lines"), "4", "each is on the pool and copied to the node")
-	step(t, "rotate", func() { s.rotated(t, user) })
+	measure(t, "rotate", func() { s.rotated(t, user) })
 	s.ok(t, "docker rm --force holds; docker volume rm inline named; docker homelab credentials rm shelf --all-nodes; rm /root/pattern")
 }
 

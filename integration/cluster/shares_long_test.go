@@ -18,6 +18,8 @@ func TestShares(t *testing.T) {
 	s := newSite(t, lab.Options{Memory: 2048})
 	t.Run("500 volumes", func(t *testing.T) { s.storm(t, 500, 100) })
 	t.Run("stale", s.testStale)
+	t.Run("guests", s.testGuests)
+	t.Run("guard", s.testGuard)
 	t.Run("10 s without a NAS", func(t *testing.T) { s.outage(t, 20, 10*time.Second) })
 	t.Run("5 min without a NAS", func(t *testing.T) { s.outage(t, 20, 5*time.Minute) })
 	t.Run("a NAS that moved", s.testMoved)
@@ -63,7 +65,7 @@ func (s *site) testServiceStart(t *testing.T) {
 		}
 	}
 	ratio := float64(taken["with"].median()) / float64(taken["without"].median())
-	t.Logf("without volumes %s; with two shares %s; ratio %.2f", taken["without"], taken["with"], ratio)
+	t.Logf("measured: without volumes %s; with two shares %s; ratio %.2f", taken["without"], taken["with"], ratio)
 	assert.Assert(t, ratio <= startRatio)
 	s.ok(t, "docker swarm leave --force && docker volume rm start_films start_series")
 }

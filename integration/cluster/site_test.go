@@ -96,6 +96,14 @@ func step(t *testing.T, name string, do func()) {
 	t.Logf("%-44s %6.1f s", name, time.Since(start).Seconds())
 }
 
+// measure is step for a time that scripts/test shows also when the test passes, as every line that begins so.
+func measure(t *testing.T, name string, do func()) {
+	t.Helper()
+	start := time.Now()
+	do()
+	t.Logf("measured: %-44s %6.1f s", name, time.Since(start).Seconds())
+}
+
 // run is the command line of a container with a volume at /config, up to what runs in it.
 func run(volume string) string {
 	return "docker run --rm --network none --volume " + volume + ":/config " + lab.StandIn

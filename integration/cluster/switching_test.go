@@ -27,7 +27,7 @@ func (s *site) testSwitching(t *testing.T) {
 		s.ok(t, deploy)
 		s.eventually(t, "docker service ps --no-trunc --format '{{.Error}}' media_radarr | grep --fixed-strings "+quote(conflict))
 		s.ok(t, remove)
-		step(t, "the services start by themselves", func() { s.moved(t, apps) })
+		measure(t, "the services start by themselves", func() { s.moved(t, apps) })
 		assert.Equal(t, strings.Count(s.ok(t, show), "media_"), 4)
 	})
 	t.Run("back to local", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -180,6 +181,43 @@ func (l *ledger) nodes() map[string]string {
 	return nodes
 }
 
+// acknowledged are the rows that were acknowledged until now, each with its node.
+func (l *ledger) acknowledged() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.rows)
+}
+
+// readsRows asks a database for its health and then for its rows, for [ledger.finds].
+const readsRows = "pragma integrity_check; select name from rows order by rowid"
+
+// finds looks for acknowledged rows in what databases said to readsRows, and for one writer after another in each.
+func (l *ledger) finds(acknowledged map[string]string, said ...string) error {
+	there := map[string]bool{}
+	for _, text := range said {
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		if lines[0] != "ok" {
+			return fmt.Errorf("integrity_check: %.1000s", text)
+		}
+		if err := inTurns(lines[1:], l.nodes()); err != nil {
+			return err
+		}
+		for _, row := range lines[1:] {
+			there[row] = true
+		}
+	}
+	var lost []string
+	for row, node := range acknowledged {
+		if !there[row] {
+			lost = append(lost, row+" of "+node)
+		}
+	}
+	if slices.Sort(lost); len(lost) > 0 {
+		return fmt.Errorf("%d of %d acknowledged rows are lost: %s", len(lost), len(acknowledged), strings.Join(lost, ", "))
+	}
+	return nil
+}
+
 // check reads the database on a machine that has its pool, and finds every acknowledged row, and one writer after another. Call it
 // when no writer runs.
 func (l *ledger) check(t *testing.T, s *site, subdir string) {
@@ -190,25 +228,11 @@ func (l *ledger) check(t *testing.T, s *site, subdir string) {
 // checkAll is check for writers of several databases.
 func (l *ledger) checkAll(t *testing.T, s *site, subdirs []string) {
 	t.Helper()
-	there := map[string]bool{}
+	var said []string
 	for _, subdir := range subdirs {
-		text := s.ok(t, fmt.Sprintf("sqlite3 -bail %s/%s/rows.db 'pragma integrity_check; select name from rows order by rowid'", poolPath, subdir))
-		lines := strings.Split(strings.TrimSpace(text), "\n")
-		assert.Equal(t, lines[0], "ok", "integrity_check")
-		assert.NilError(t, inTurns(lines[1:], l.nodes()))
-		for _, row := range lines[1:] {
-			there[row] = true
-		}
+		said = append(said, s.ok(t, fmt.Sprintf("sqlite3 -bail %s/%s/rows.db %s", poolPath, subdir, quote(readsRows))))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var lost []string
-	for row, node := range l.rows {
-		if !there[row] {
-			lost = append(lost, row+" of "+node)
-		}
-	}
-	slices.Sort(lost)
-	assert.DeepEqual(t, lost, []string(nil))
-	t.Logf("%d rows acknowledged, %d in the database, none lost", len(l.rows), len(there))
+	acknowledged := l.acknowledged()
+	assert.NilError(t, l.finds(acknowledged, said...))
+	t.Logf("measured: %d rows acknowledged, none lost", len(acknowledged))
 }

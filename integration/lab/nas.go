@@ -18,6 +18,7 @@ type NAS struct {
 	folder   string
 	// protocols are the least and the greatest version that smbd speaks, in its own words.
 	protocols [2]string
+	guests    bool
 }
 
 // Server is the NAS's address, which nodes also know by the name nas.
@@ -149,7 +150,11 @@ admin --mode target --op bind --initiator-address ALL
 // sambaConfig keeps every file of smbd in the lab's folder.
 func (n *NAS) sambaConfig(log string) string {
 	var config strings.Builder
-	_, _ = strings.NewReplacer("FOLDER", n.folder, "LOG", log, "LEAST", n.protocols[0], "MOST", n.protocols[1]).WriteString(&config, `[global]
+	users, strangers := "valid users = "+n.Username(), "never"
+	if n.guests {
+		users, strangers = "guest ok = yes", "bad user"
+	}
+	_, _ = strings.NewReplacer("FOLDER", n.folder, "LOG", log, "LEAST", n.protocols[0], "MOST", n.protocols[1], "STRANGERS", strangers).WriteString(&config, `[global]
 server role = standalone server
 workgroup = LAB
 netbios name = NAS
@@ -157,7 +162,7 @@ disable netbios = yes
 smb ports = 445
 server min protocol = LEAST
 server max protocol = MOST
-map to guest = never
+map to guest = STRANGERS
 passdb backend = tdbsam
 private dir = FOLDER/samba/private
 lock directory = FOLDER/samba/lock
@@ -173,8 +178,7 @@ printcap name = /dev/null
 disable spoolss = yes
 `)
 	for _, share := range n.Shares() {
-		fmt.Fprintf(&config, "[%s]\npath = %s\nread only = no\nvalid users = %s\nforce user = root\n",
-			share, n.Share(share), n.Username())
+		fmt.Fprintf(&config, "[%s]\npath = %s\nread only = no\n%s\nforce user = root\n", share, n.Share(share), users)
 	}
 	return config.String()
 }

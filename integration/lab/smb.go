@@ -22,6 +22,17 @@ func (n *NAS) speak(ctx context.Context, protocols [2]string) error {
 		return nil
 	}
 	n.protocols = protocols
+	return n.restart(ctx)
+}
+
+// LetGuestsIn restarts the SMB server as one that wants no user, or as it was.
+func (n *NAS) LetGuestsIn(ctx context.Context, in bool) error {
+	n.guests = in
+	return n.restart(ctx)
+}
+
+// restart has the SMB server begin anew, as it is configured now.
+func (n *NAS) restart(ctx context.Context) error {
 	if err := n.configure(n.SMB.lab); err != nil {
 		return err
 	}

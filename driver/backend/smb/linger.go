@@ -84,11 +84,16 @@ func (b *Backend) newest(table []mounter.Mount) (numbers, mounts map[string]int)
 	return numbers, mounts
 }
 
-// left forgets a share whose last mount was unmounted. What was to be said of those before it is void when they are gone.
+// left forgets a share whose last mount was unmounted, but not that its login was refused: that is a problem as long as somebody wants
+// it. What was to be said of the mounts before it is void when they are gone.
 func (b *Backend) left(key string, last bool, mounts int) {
 	b.mu.Lock()
 	known := b.states[key]
+	_, refused := loginRefused(known.err)
 	switch {
+	case last && refused:
+		known.share.target, known.share.mounted, known.share.number, known.next = "", "", 0, time.Time{}
+		b.states[key] = known
 	case last:
 		delete(b.states, key)
 	case mounts == 1:
@@ -96,7 +101,7 @@ func (b *Backend) left(key string, last bool, mounts int) {
 		b.states[key] = known
 	}
 	b.mu.Unlock()
-	if last {
+	if last && !refused {
 		b.memory.drop(key)
 	}
 }
@@ -112,7 +117,9 @@ func usedByBind(table []mounter.Mount, root, device string) bool {
 }
 
 // leave registers the unmount of a share that has lingered long enough. A share that this process sees for the first time
-// begins to linger now. A mount that was replaced waits only for the bind of a Stage that came before.
+// begins to linger now. A mount that was replaced waits only for the bind of a Stage that came before, and so does one whose login
+// is refused: it is of no use to anybody, and the kernel logs in again and again as long as it is there, as often as every second, for
+// which many servers lock the user or this node out.
 func (b *Backend) leave(key string, last bool) *flight {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,6 +129,9 @@ func (b *Backend) leave(key string, last bool) *flight {
 		b.states[key] = known
 	}
 	since, linger := known.used, max(b.settings.Current().Defaults.ShareLinger, shortestLinger)
+	if _, refused := loginRefused(known.err); refused && b.now().Sub(known.used) > lookPatience { // else it may just be let in again
+		since, linger = known.since, shortestLinger
+	}
 	if !last {
 		since, linger = known.replaced, shortestLinger
 	}

@@ -1,6 +1,8 @@
 package smb_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,4 +113,48 @@ func TestRefusedAgainAtCreate(t *testing.T) {
 	}
 	assert.ErrorContains(t, err, "Correct user and password in the volume's options")
 	assert.Assert(t, strings.HasSuffix(err.Error(), "so that it does not lock the user out"), err)
+}
+
+// A mount that nothing uses and whose login is refused by now does not linger: the kernel would log in again and again. That it is
+// refused stays a problem, and a volume that asks is let in when the server lets it.
+func TestRefusedMountDoesNotLinger(t *testing.T) {
+	b := newBench(t)
+	staged, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	target := b.bindTo(t, "v", staged)
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		switch {
+		case action.Op == mountertest.OpMountShare:
+			return syscall.EACCES
+		case action.Op == mountertest.OpDo && strings.HasPrefix(action.Target, "share "):
+			return syscall.ESTALE // the session is gone
+		}
+		return nil
+	})
+	swept := func() bool {
+		b.pass(longest)
+		b.checked(t)
+		b.backend.Sweep(t.Context())
+		_, err := os.Stat(staged.Base.Path)
+		return err != nil
+	}
+	for range 4 {
+		assert.Assert(t, !swept(), "it is used")
+	}
+	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	b.pass(time.Second)
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.ErrorContains(t, err, "the server refused")
+	b.backend.Sweep(t.Context())
+	_, err = os.Stat(staged.Base.Path)
+	assert.NilError(t, err, "somebody asks just now")
+	assert.Assert(t, swept())
+	assert.Assert(t, strings.Contains(b.status()["problem"].(string), "the server refused"))
+	_, err = os.Stat(filepath.Join(b.memory, b.key(volume("v", ""))+".json"))
+	assert.NilError(t, err, "it is tried once after the next boot")
+	b.kernel.OnCall(nil)
+	b.pass(10 * time.Minute)
+	_, err = b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	assert.Assert(t, b.status()["problem"] == nil)
 }

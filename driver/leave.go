@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -43,6 +46,9 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 	if err := d.unbindAll(ctx, d.touchedVolumes(ctx)); err != nil {
 		return nil, err
 	}
+	if err := d.bare(ctx); err != nil {
+		return nil, err
+	}
 	lines = append(lines, "No volume is mounted on this node any more.")
 	d.released(ctx, d.records.list())
 	var problems *multierror.Error
@@ -63,6 +69,24 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 		problems = several.Append(problems, err)
 	}
 	return lines, problems.ErrorOrNil()
+}
+
+// bare removes the folders for mounts, all of which are unmounted. Files in one of them would go with the plugin's own folder when the
+// plugin is removed.
+func (d *Driver) bare(ctx context.Context) error {
+	folders, err := os.ReadDir(d.options.MountRoot)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking for files under the volumes' mounts: %w", err)
+	}
+	var problems *multierror.Error
+	for _, folder := range folders {
+		if name := folder.Name(); folder.IsDir() && !strings.HasPrefix(name, ".") {
+			if err := d.options.Mounter.Unmount(ctx, d.target(name)); err != nil {
+				problems = several.Append(problems, fmt.Errorf("volume %q: %w", name, err))
+			}
+		}
+	}
+	return problems.ErrorOrNil()
 }
 
 // touchedVolumes are the records of what is mounted here or has uses; of a volume that is not known any more there is the name.

@@ -2,8 +2,10 @@ package driver_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -66,6 +68,27 @@ func TestLeaveUnmountsAllPoolsBeforeASessionEnds(t *testing.T) {
 	assert.NilError(t, err)
 	calls := slices.DeleteFunc(b.pool.Calls(), func(call string) bool { return call != "leave" && call != "disconnect" })
 	assert.DeepEqual(t, calls, []string{"leave", "leave", "disconnect", "disconnect"})
+}
+
+// Files in the folder of a mount would be deleted with the plugin.
+func TestLeaveKeepsFilesUnderAMount(t *testing.T) {
+	b := newBench(t)
+	empty, full := filepath.Join(b.options.MountRoot, "empty"), filepath.Join(b.options.MountRoot, "radarr")
+	assert.NilError(t, os.MkdirAll(empty, 0o700))
+	assert.NilError(t, os.MkdirAll(full, 0o700))
+	assert.NilError(t, os.WriteFile(filepath.Join(full, "radarr.db"), nil, 0o600))
+	_, err := b.driver.Leave(t.Context())
+	assert.ErrorIs(t, err, syscall.ENOTEMPTY)
+	assert.ErrorContains(t, err, `volume "radarr": `)
+	assert.Assert(t, !slices.Contains(b.pool.Calls(), "leave"))
+	_, err = os.Stat(empty)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	b.create(t, "sonarr", map[string]string{"class": "db"})
+	b.mount(t, "sonarr", "a")
+	assert.NilError(t, b.driver.Unmount(t.Context(), "sonarr", "a"))
+	assert.NilError(t, os.Rename(full, filepath.Join(b.kernel.Temp(), "found")))
+	_, err = b.driver.Leave(t.Context())
+	assert.NilError(t, err)
 }
 
 func TestLeaveTakesEverythingAway(t *testing.T) {

@@ -219,8 +219,7 @@ func (l *Linux) notEmpty(target string) error {
 	if root, err := l.outside(false); err == nil && !l.plain && below(target, l.targetRoot) {
 		where = strings.TrimPrefix(path.Join(root, strings.TrimPrefix(target, l.targetRoot)), fmt.Sprintf("%s/%d/root", l.proc, l.hostPID))
 	}
-	return fmt.Errorf("the folder %s under the mount, on this node's root disk, is not empty: a container wrote into it while nothing was mounted there. "+
-		"Stop the containers of this volume, move that folder away, start them, and compare its files with theirs: %w", where, unix.ENOTEMPTY)
+	return &FilesError{Folder: where}
 }
 
 // undo takes a mount back that succeeded after its caller had given up.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Errors of a call that the kernel does not answer.
@@ -45,3 +47,17 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// FilesError says that the folder for a mount has files in it although nothing is mounted there; it matches ENOTEMPTY.
+type FilesError struct {
+	Folder string // where the host has it
+}
+
+// Error says what that means and what to do.
+func (e *FilesError) Error() string {
+	return "the folder " + e.Folder + " under the mount, on this node's root disk, is not empty: a container wrote into it while nothing was mounted there. " +
+		"Stop the containers of this volume, move that folder away, start them, and compare its files with theirs"
+}
+
+// Unwrap gives the kernel's error.
+func (*FilesError) Unwrap() error { return unix.ENOTEMPTY }

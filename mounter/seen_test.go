@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +71,7 @@ func TestFilesUnderTheMount(t *testing.T) {
 	bind := mounter.Bind{Base: f.pool, Subdir: "under", Target: target}
 	err := f.Bind(t.Context(), bind)
 	assert.ErrorIs(t, err, unix.ENOTEMPTY)
+	assert.Assert(t, strings.HasPrefix(err.Error(), "the folder "), err.Error())
 	assert.ErrorContains(t, err, "the folder "+filepath.Join(f.folder, "propagated-mount", t.Name())+" under the mount")
 	assert.ErrorIs(t, f.MountTmpfs(t.Context(), mounter.Tmpfs{Target: target, Size: 4096, Mode: 0o700}), unix.ENOTEMPTY)
 	assert.NilError(t, os.Remove(filepath.Join(target, "row")))

@@ -18,6 +18,9 @@ import (
 	"gotest.tools/v3/assert"
 )
 
+// client is what the kernel knows of its SMB connections: when a container has not followed, only it can tell why.
+const client = `docker inspect --format '{{json .State}}' writer0; docker logs --tail 5 writer0; cat /proc/fs/cifs/DebugData; ss --tcp --numeric --info --options; cat /proc/keys; getent ahosts nas; dmesg | tail --lines 60`
+
 // testMoved gives the NAS another address. New containers go there at once. One that runs follows when the kernel has noticed, since it
 // can ask the host for the name (keyutils is installed).
 func (s *site) testMoved(t *testing.T) {
@@ -37,12 +40,15 @@ func (s *site) testMoved(t *testing.T) {
 	note := s.ok(t, "docker volume inspect --format '{{.Status.note}}' moved")
 	has(t, note, "the server nas has moved from "+s.lab.NAS().Server()+" to "+address)
 	lines := w.lines(t)
-	assert.NilError(t, s.becomes(ctx, func() error {
+	err = s.becomes(ctx, func() error {
 		if w.lines(t) == lines {
 			return errors.New("the running container has not written any more")
 		}
 		return nil
-	}))
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, s.ok(t, client))
+	}
 	t.Logf("measured: %-44s %6.1f s", "the running container followed after", time.Since(began).Seconds())
 	w.grow(t, 5)
 	assert.NilError(t, c.unmount(ctx, "moved", "new"))

@@ -48,9 +48,9 @@ type Options struct {
 	Linger time.Duration
 	// Durable are for tests: they let durable steps fail.
 	Durable []durable.Option
-	// Unseen, when set, is called when the engine does not see what is mounted (mounter.ErrUnseen), and says whether the process ends
-	// now, for the engine to start it again. It may be called often.
-	Unseen func() bool
+	// Unseen, when set, is called when the engine does not see what is mounted (mounter.ErrUnseen): it ends the process, for the engine
+	// to start it again, or says why not, and what to do instead. It may be called often.
+	Unseen func() error
 }
 
 // Pools is what the driver asks of the OCFS2 backend beyond the contract of every backend.

@@ -102,15 +102,21 @@ func (d *Driver) inUse(name string) bool {
 	return ok && len(volume.Uses) > 0
 }
 
+// UnseenRepair is what to do when the engine never sees what the plugin mounts.
+const UnseenRepair = "see that neither docker.service nor containerd.service sets MountFlags= or PrivateMounts=, and restart Docker"
+
 // attach binds what was staged onto the volume's target. When the engine does not see that, nothing is mounted.
 func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged) error {
 	err := d.bind(ctx, name, staged)
 	if !errors.Is(err, mounter.ErrUnseen) {
 		return err
 	}
-	repair := "see that neither docker.service nor containerd.service sets MountFlags= or PrivateMounts=, and restart Docker"
-	if d.options.Unseen != nil && d.options.Unseen() {
+	repair := UnseenRepair
+	if d.options.Unseen != nil {
 		repair = "the engine took the folder away that it shares with the plugin, as happens when it was killed and starts again. The plugin starts anew by itself now; try again in half a minute"
+		if never := d.options.Unseen(); never != nil {
+			repair = never.Error()
+		}
 	}
 	return &backend.Failure{Away: true, Err: err, Text: "the Docker engine does not see what the plugin mounts, and the container would write to the root disk of this node: " + repair}
 }

@@ -1,6 +1,7 @@
 package driver_test
 
 import (
+	"errors"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -18,7 +19,12 @@ func TestMountThatTheEngineDoesNotSee(t *testing.T) {
 	} {
 		b := newBench(t)
 		asked := 0
-		b.options.Unseen = func() bool { asked++; return asked == 1 }
+		b.options.Unseen = func() error {
+			if asked++; asked > 1 {
+				return errors.New("restart Docker")
+			}
+			return nil
+		}
 		b.start(t)
 		b.create(t, name, options)
 		op := map[string]mountertest.Op{"vol": mountertest.OpBind, "scratch": mountertest.OpMountTmpfs}[name]

@@ -31,7 +31,7 @@ type parts struct {
 }
 
 // assemble wires the parts; this is the one place that knows them all.
-func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions, unseen func() bool, log *logrus.Entry) (*parts, error) {
+func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions, unseen func() error, log *logrus.Entry) (*parts, error) {
 	made := &parts{mounter: host}
 	var err error
 	made.watcher, err = config.Open(ctx, config.Options{
@@ -51,7 +51,7 @@ func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions
 	return made, nil
 }
 
-func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, unseen func() bool, log *logrus.Entry) (*driver.Driver, error) {
+func newDriver(ctx context.Context, made *parts, options cli.ServeOptions, unseen func() error, log *logrus.Entry) (*driver.Driver, error) {
 	secrets := credential.NewStore(made.mounter, path.Join(options.StateDir, "credentials"))
 	pools := ocfs2.New(ocfs2.Options{Mounter: made.mounter, Settings: made.watcher, StateDir: options.StateDir, RunDir: options.RunDir, Log: log})
 	shares := smb.New(smb.Options{

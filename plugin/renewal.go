@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
@@ -32,38 +34,38 @@ type renewal struct {
 	log   *logrus.Entry
 	began time.Time
 	once  sync.Once
-	ends  bool
+	never error // why the process does not end, or nil
 }
 
 func newRenewal(stop context.CancelFunc, runs string, log *logrus.Entry) *renewal {
 	return &renewal{stop: stop, runs: runs, log: log, began: time.Now()}
 }
 
-// ask says whether the process ends, once the call that found the reason was answered. It may be called often, and by several at once.
-func (r *renewal) ask() bool {
+// ask ends the process, once the call that found the reason was answered. The error says why that is not done, and what to do. It may be
+// called often, and by several at once.
+func (r *renewal) ask() error {
 	r.once.Do(func() {
-		if r.ends = r.record(); !r.ends {
+		if r.never = r.record(); r.never != nil {
+			r.log.WithError(r.never).Error("the engine does not see what is mounted")
 			return
 		}
 		pause := max(time.Second, aliveFor-time.Since(r.began))
 		r.log.WithField("in", pause.String()).Error("the engine does not see what is mounted: ending, to be started again with a folder that it sees")
 		time.AfterFunc(pause, r.stop)
 	})
-	return r.ends
+	return r.never
 }
 
 // record counts one more, unless that would be one too many, or cannot be counted.
-func (r *renewal) record() bool {
+func (r *renewal) record() error {
 	lately, err := r.count()
 	switch {
 	case err != nil:
-		r.log.WithError(err).Error("how often the plugin was started anew cannot be recorded")
+		return fmt.Errorf("start the plugin anew (docker plugin disable -f, then enable); it does not do that by itself, since how often it did cannot be recorded: %w", err)
 	case lately >= renewals:
-		r.log.WithField("times", lately).Error("the engine does not see what is mounted, and starting the plugin anew has not helped within the last hour")
-	default:
-		return true
+		return fmt.Errorf("the plugin has started anew %d times within the last hour, and that has not helped: %s", lately, driver.UnseenRepair)
 	}
-	return false
+	return nil
 }
 
 // count tells how often it was done lately, and enters one more when that is not too often.

@@ -26,8 +26,8 @@ func TestEndsOnceAndNotTooSoon(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			renewal := newRenewal(stop, t.TempDir(), silent())
 			<-time.After(lived)
-			assert.Assert(t, renewal.ask())
-			assert.Assert(t, renewal.ask(), "again")
+			assert.NilError(t, renewal.ask())
+			assert.NilError(t, renewal.ask(), "again")
 			<-time.After(pause - time.Millisecond)
 			assert.NilError(t, ctx.Err())
 			<-time.After(time.Millisecond)
@@ -41,25 +41,25 @@ func TestEndsNoMoreWhenThatDoesNotHelp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := filepath.Join(t.TempDir(), "run")
 		file := filepath.Join(runs, renewalFile)
-		process := func() bool {
+		process := func() error {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			ends := newRenewal(stop, runs, silent()).ask()
-			if ends {
+			never := newRenewal(stop, runs, silent()).ask()
+			if never == nil {
 				<-ctx.Done()
 			}
-			return ends
+			return never
 		}
 		for range renewals {
-			assert.Assert(t, process())
+			assert.NilError(t, process())
 		}
-		assert.Assert(t, !process())
+		assert.ErrorContains(t, process(), "the plugin has started anew 3 times within the last hour, and that has not helped: see that neither docker.service")
 		<-time.After(renewalPeriod)
-		assert.Assert(t, process(), "an hour later")
+		assert.NilError(t, process(), "an hour later")
 		assert.NilError(t, os.WriteFile(file, []byte("x\n\n2999-01-01T00:00:00Z\n"), 0o600))
-		assert.Assert(t, process(), "nonsense is not counted")
+		assert.NilError(t, process(), "nonsense is not counted")
 		assert.NilError(t, os.Remove(file))
 		assert.NilError(t, os.Mkdir(file, 0o700))
-		assert.Assert(t, !process(), "what cannot be counted is not done")
+		assert.ErrorContains(t, process(), "how often it did cannot be recorded")
 	})
 }

@@ -125,11 +125,10 @@ func (d *Driver) bind(ctx context.Context, name string, staged backend.Staged) e
 	if staged.Tmpfs != nil {
 		spec := *staged.Tmpfs
 		spec.Target = d.target(name)
-		mounted, err := d.isMounted(ctx, name)
-		if err != nil || mounted {
+		if err := d.options.Mounter.MountTmpfs(ctx, spec); !errors.Is(err, syscall.EEXIST) {
 			return err
 		}
-		return d.options.Mounter.MountTmpfs(ctx, spec)
+		return nil // it is there already
 	}
 	bind := mounter.Bind{
 		Base: staged.Base, Subdir: staged.Subdir, Target: d.target(name), ReadOnly: staged.ReadOnly, Mask: staged.Mask,

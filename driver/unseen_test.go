@@ -41,5 +41,9 @@ func TestMountThatTheEngineDoesNotSee(t *testing.T) {
 		b.mount(t, name, "b")
 		assert.NilError(t, b.driver.Unmount(t.Context(), name, "b"))
 		assert.Equal(t, len(b.mounted(t)), 0)
+		b.mount(t, name, "c")
+		b.kernel.Fail(op, 1, mounter.ErrUnseen)
+		_, err = b.driver.Mount(t.Context(), name, "d", engine())
+		assert.ErrorIs(t, err, mounter.ErrUnseen, "what is mounted already is looked at too")
 	}
 }

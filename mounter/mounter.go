@@ -147,7 +147,8 @@ type Mounter interface {
 	// MountShare mounts an SMB share. The error unwraps to the kernel's errno, which is EINVAL also for a value longer than
 	// the kernel's 255 bytes. Anything mounted at the target already is EEXIST.
 	MountShare(ctx context.Context, share Share) error
-	// MountTmpfs mounts a memory file system.
+	// MountTmpfs mounts a memory file system. Anything mounted at the target already is EEXIST, and ErrUnseen when the engine does not
+	// see it.
 	MountTmpfs(ctx context.Context, spec Tmpfs) error
 	// Unmount takes away the topmost mount at a target of the plugin's namespace, with the masks below it, and removes
 	// the target's folder. A target that is not mounted is success. EBUSY is returned, never hidden by MNT_DETACH.

@@ -35,11 +35,16 @@ func TestMountThatTheEngineDoesNotSee(t *testing.T) {
 	assert.NilError(t, linux.MountTmpfs(t.Context(), tmpfs))
 	assert.NilError(t, linux.Unmount(t.Context(), target))
 	assert.NilError(t, linux.Bind(t.Context(), bind))
+	there := tmpfs
+	there.Target += ".there"
+	assert.NilError(t, linux.MountTmpfs(t.Context(), there))
+	assert.ErrorIs(t, linux.MountTmpfs(t.Context(), there), unix.EEXIST)
 
 	f.asHost(t, "umount", "--lazy", filepath.Join(f.folder, "second"), f.options.TargetRoot)
 	assert.ErrorIs(t, linux.Bind(t.Context(), bind), mounter.ErrUnseen)
 	_, err = os.Lstat(target)
 	assert.ErrorIs(t, err, os.ErrNotExist, "it is still mounted")
+	assert.ErrorIs(t, linux.MountTmpfs(t.Context(), there), mounter.ErrUnseen)
 	assert.ErrorIs(t, linux.MountTmpfs(t.Context(), tmpfs), mounter.ErrUnseen)
 	_, err = os.Lstat(target)
 	assert.ErrorIs(t, err, os.ErrNotExist, "it is still mounted")

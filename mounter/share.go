@@ -1,6 +1,7 @@
 package mounter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,9 @@ func (l *Linux) MountTmpfs(ctx context.Context, spec Tmpfs) error {
 	made := false
 	err := l.guard.Do(ctx, targetKey(spec.Target), func() error {
 		err := l.mountNew("tmpfs", options, attributes, spec.Target)
-		made = err == nil
+		if made = err == nil; errors.Is(err, unix.EEXIST) {
+			return cmp.Or(l.seen(spec.Target), err)
+		}
 		return l.shown(made, err, spec.Target)
 	}, func() { l.undo(made, spec.Target) })
 	return asked(err, "mount", "tmpfs", spec.Target)

@@ -138,13 +138,17 @@ func orEnded(err error) error {
 
 // arguments is the command line, quoted for a shell.
 func (m *Machine) arguments(spec Spec) []string {
+	kernel := append([]string{kernelArguments}, spec.Append...)
+	if spec.Accelerator != KVM {
+		kernel = append(kernel, clock())
+	}
 	arguments := []string{
 		"qemu-system-x86_64", "-name", spec.Name, "-machine", "q35", "-smp", "1", "-m", fmt.Sprint(spec.Memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-chardev", "file,id=console,append=on,path=" + escape(spec.Console), "-serial", "chardev:console",
 		"-qmp", "unix:" + m.path("qmp") + ",server=on,wait=off",
 		"-kernel", spec.Kernel, "-initrd", spec.Initramfs,
-		"-append", strings.Join(append([]string{kernelArguments}, spec.Append...), " "),
+		"-append", strings.Join(kernel, " "),
 		"-device", "virtio-rng-pci",
 		"-device", "virtio-serial-pci",
 		"-chardev", "socket,id=agent,server=on,wait=off,path=" + m.path("agent"),

@@ -1,0 +1,4 @@
+package machine
+
+// ticks reads this processor's time stamp counter.
+func ticks() uint64

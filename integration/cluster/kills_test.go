@@ -17,7 +17,7 @@ import (
 
 var (
 	kills = flag.Int("kills", 200, "how many times TestKills kills something")
-	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the order in which TestKills kills in its first cluster; the next one has the next number")
+	seed  = flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the order in which TestKills kills")
 )
 
 const (
@@ -25,11 +25,9 @@ const (
 	lookEvery = 25
 	// enoughKills is how many kills show every way of dying: two rounds and a half.
 	enoughKills = 100
-	// clusters is how many clusters share the kills, side by side: one leaves half of a computer with two cores idle.
-	clusters = 2
-	// dialPause is how often the engine looks whether a plugin that it has started answers (docs/facts.md, Crashes), with room for a slow
-	// machine. It disables one that it finds dead each time, as every plugin that dies again before the first look: that is the engine's, and
-	// no row is lost by it, but nothing is mounted until a person enables the plugin.
+	// dialPause is how often the engine looks whether a plugin that it has started answers, with room for a slow machine. It disables one
+	// that dies again before it has found it (docs/facts.md, Crashes): no row is lost by that, but nothing is mounted until a person enables
+	// the plugin.
 	dialPause = 4 * time.Second
 )
 
@@ -37,7 +35,7 @@ const (
 type kill struct {
 	name string
 	// times is how often it is in a round. A round has 40 kills and 5 moves; from one kill to a healed cluster an emulated machine needs
-	// 10 s (plugin), 25 s (container), 45 s (node) or 60 s (engine), so that 200 kills are 5 rounds of 22 minutes, two of which go on at a time.
+	// 10 s (plugin), 25 s (container), 45 s (node) or 60 s (engine), so that 200 kills are 5 rounds of 22 minutes.
 	times int
 	// moves says that nothing is killed: it comes on top.
 	moves bool
@@ -85,25 +83,14 @@ func aRound(random *rand.Rand) []kill {
 // TestKills kills whatever can be killed, at random moments, under a Swarm service that writes a database, and finds every
 // acknowledged row: now and then in the writer's container, and on the pool at the end. -kills says how often and -seed repeats an order.
 func TestKills(t *testing.T) {
-	t.Parallel()
-	for at := range clusters {
-		t.Run(fmt.Sprintf("cluster %d", at+1), func(t *testing.T) {
-			t.Parallel()
-			killing(t, *seed+uint64(at), (*kills+at)/clusters)
-		})
-	}
-}
-
-func killing(t *testing.T, seed uint64, kills int) {
-	t.Helper()
-	t.Logf("-seed=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("-seed=%d", *seed)
+	random := rand.New(rand.NewPCG(*seed, 0))
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, quickThreshold)}
 	rows := follow(t, n.sites)
 	n.serve(t, rows)
 	took := map[string]times{}
 	killed := 0
-	for round := []kill(nil); killed < kills; round = round[1:] {
+	for round := []kill(nil); killed < *kills; round = round[1:] {
 		if len(round) == 0 {
 			round = aRound(random)
 		}
@@ -115,15 +102,15 @@ func killing(t *testing.T, seed uint64, kills int) {
 		}
 		t.Logf("%-44s %6.1f s", fmt.Sprintf("%d: %s on %s", killed, way.name, victim), length.Seconds())
 		if !way.moves && killed%lookEvery == 0 {
-			assert.NilError(t, n.look(t, rows), "after %d kills, the last %d of which are above; -seed=%d", killed, lookEvery, seed)
+			assert.NilError(t, n.look(t, rows), "after %d kills, the last %d of which are above; -seed=%d", killed, lookEvery, *seed)
 		}
 	}
 	n.end(t, rows, n.sites)
 	for _, way := range waysToDie() {
-		assert.Check(t, kills < enoughKills || len(took[way.name]) > 0, "%s: never in %d kills", way.name, kills)
+		assert.Check(t, *kills < enoughKills || len(took[way.name]) > 0, "%s: never in %d kills", way.name, *kills)
 		t.Logf("measured: to the next row after %s: %s", way.name, took[way.name])
 	}
-	t.Logf("measured: %d kills of -seed=%d", killed, seed)
+	t.Logf("measured: %d kills of -seed=%d", killed, *seed)
 }
 
 // answers says whether a machine's plugin does.

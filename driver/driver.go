@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -122,6 +123,8 @@ type Driver struct {
 	unaudited complaint.Book
 	// uncounted are the volumes that the kernel showed in use although no use was counted.
 	uncounted names
+	// bases are, by volume, the share mounts (mounter.Place) that targets were bound from last.
+	bases sync.Map
 	// aloneInSwarm says that STANDALONE is set on an active member of a Swarm.
 	aloneInSwarm atomic.Bool
 	// catalogPool is the pool that the cluster's catalog was attached on last; nil before.

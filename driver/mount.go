@@ -137,13 +137,16 @@ func (d *Driver) bind(ctx context.Context, name string, staged backend.Staged) e
 		return err
 	}
 	err := d.silent(name, staged, d.options.Mounter.Bind(ctx, bind))
-	if !staged.Replaces || !errors.Is(err, syscall.EEXIST) && !errors.Is(err, syscall.ESTALE) {
-		return err
+	if staged.Replaces && (errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.ESTALE)) {
+		if err := d.options.Mounter.Unmount(ctx, bind.Target); err != nil {
+			return err
+		}
+		err = d.silent(name, staged, d.options.Mounter.Bind(ctx, bind))
 	}
-	if err := d.options.Mounter.Unmount(ctx, bind.Target); err != nil {
-		return err
+	if err == nil && staged.Replaces {
+		d.bases.Store(name, staged.Base)
 	}
-	return d.silent(name, staged, d.options.Mounter.Bind(ctx, bind))
+	return err
 }
 
 // silent says what it means that the kernel does not answer for storage that was proven a moment ago, and that it may come back.
@@ -158,9 +161,13 @@ func (d *Driver) silent(name string, staged backend.Staged, err error) error {
 }
 
 // displace takes away what an earlier Mount bound at a volume's target, when its storage has been replaced since. The mount table
-// tells: asking the old storage may hang, and a stale directory cannot be compared with anything.
+// tells: asking the old storage may hang, and a stale directory cannot be compared with anything. It is long on a node with many volumes,
+// and not read when this process bound the target from the same mount.
 func (d *Driver) displace(ctx context.Context, name string, staged backend.Staged) error {
 	if !staged.Replaces || !d.inUse(name) {
+		return nil
+	}
+	if last, known := d.bases.Load(name); known && last == staged.Base {
 		return nil
 	}
 	table, err := d.options.Mounter.Table(ctx, mounter.Plugin)

@@ -45,6 +45,18 @@ func TestReplacedStorage(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// The mount table of a node with hundreds of volumes takes milliseconds to read: a Mount of a volume in use does not.
+func TestMountOfAVolumeInUseReadsNoTable(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "films", map[string]string{"device": "//nas/films"})
+	b.kernel.MountPlugin("/shares/films", mountertest.FileSystem{Type: "cifs", Source: "//nas/films"})
+	b.share.base.Store(&mounter.Place{Side: mounter.Plugin, Path: "/shares/films"})
+	b.mount(t, "films", "a")
+	before := len(b.kernel.Actions(mountertest.OpTable))
+	b.mount(t, "films", "b")
+	assert.Equal(t, len(b.kernel.Actions(mountertest.OpTable)), before)
+}
+
 // A share that refuses the password by now is not asked every 30 s to be mounted again under running containers.
 func TestRebindOfARefusedShareWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

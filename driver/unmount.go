@@ -84,6 +84,7 @@ func (d *Driver) detach(ctx context.Context, name string, linger time.Duration) 
 	if err := d.options.Mounter.Unmount(ctx, d.target(name)); err != nil {
 		return fmt.Errorf("unmounting %s (it is tried again by itself): %w", d.target(name), err)
 	}
+	d.bases.Delete(name)
 	if held {
 		d.releaseLater(ctx, record, linger)
 	}

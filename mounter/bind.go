@@ -43,16 +43,12 @@ func checkBind(bind Bind) error {
 
 // bind says whether it made a mount, or found an identical one.
 func (l *Linux) bind(bind Bind) (bool, error) {
-	there, masks, occupied, err := l.mountAt(bind.Target)
+	occupied, err := l.calls.isMountRoot(bind.Target)
 	if err != nil {
 		return false, err
 	}
 	if occupied { // nothing is cloned: giving a clone up costs a grace period of the kernel
-		asked, err := l.lookAtSource(bind)
-		if err != nil {
-			return false, err
-		}
-		return false, l.identical(there, masks, asked, bind)
+		return false, l.identical(bind)
 	}
 	cloned, err := l.cloneSource(bind)
 	if err != nil {
@@ -145,26 +141,45 @@ func (l *Linux) mountAt(target string) (there Mount, masks []string, occupied bo
 	return there, masksOn(there, table), occupied, nil
 }
 
-// identical is nil when the directory that is mounted at the target is the asked one, in the asked way.
-func (l *Linux) identical(there Mount, masks []string, asked source, bind Bind) error {
-	mounted, err := l.calls.directory(bind.Target)
+// identical is nil when the directory that is mounted at the target is the asked one, in the asked way. Only masks and errors need the
+// mount table, which is long on a node with many volumes.
+func (l *Linux) identical(bind Bind) error {
+	asked, err := l.lookAtSource(bind)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = mounted.Close() }()
-	facts, err := l.calls.identity(mounted)
-	if err != nil {
+	same, readOnly, err := l.mounted(bind.Target, asked)
+	if err != nil || same && readOnly == asked.readOnly && len(bind.Mask) == 0 {
 		return err
 	}
-	same := facts.Ino == asked.facts.Ino && facts.Dev_major == asked.facts.Dev_major && facts.Dev_minor == asked.facts.Dev_minor
-	if !same {
+	there, masks, _, err := l.mountAt(bind.Target)
+	switch {
+	case err != nil:
+		return err
+	case !same:
 		return fmt.Errorf("%s of %s (%s) is mounted there already; unmount it first: %w", there.Root, there.Source, there.FSType, unix.EEXIST)
-	}
-	if there.ReadOnly != asked.readOnly {
+	case readOnly != asked.readOnly:
 		return fmt.Errorf("it is mounted there already, but not read-only as asked for (read-only %t, asked %t); unmount it first: %w",
-			there.ReadOnly, asked.readOnly, unix.EEXIST)
+			readOnly, asked.readOnly, unix.EEXIST)
 	}
 	return masksAsked(masks, bind)
+}
+
+// mounted says whether a directory is what is mounted at a target, and then whether that is read-only. Another file system there is not
+// asked: it may hang.
+func (l *Linux) mounted(target string, directory source) (same, readOnly bool, err error) {
+	there, err := l.calls.directory(target)
+	if err != nil {
+		return false, false, err
+	}
+	defer func() { _ = there.Close() }()
+	facts, err := l.calls.identity(there)
+	same = facts.Ino == directory.facts.Ino && facts.Dev_major == directory.facts.Dev_major && facts.Dev_minor == directory.facts.Dev_minor
+	if err != nil || !same {
+		return false, false, err
+	}
+	readOnly, err = l.readOnlyMount(there)
+	return same, readOnly, err
 }
 
 // attach makes the target's folder and puts a detached tree there. A folder that was made is removed again on failure.

@@ -140,8 +140,8 @@ type Mounter interface {
 	Table(ctx context.Context, side Side) ([]Mount, error)
 	// Filesystem tells what is under a directory.
 	Filesystem(ctx context.Context, place Place) (Filesystem, error)
-	// Bind attaches a directory at a target. An identical bind (directory, read-only, masks) that is already there is
-	// success; another mount there is EEXIST. A symbolic link on the way to the directory is ELOOP; a way that leaves the
+	// Bind attaches a directory at a target. An identical bind (directory, read-only, the masks when any are asked for) that is already
+	// there is success; another mount there is EEXIST. A symbolic link on the way to the directory is ELOOP; a way that leaves the
 	// base or crosses a mount point is EXDEV.
 	Bind(ctx context.Context, bind Bind) error
 	// MountShare mounts an SMB share. The error unwraps to the kernel's errno, which is EINVAL also for a value longer than

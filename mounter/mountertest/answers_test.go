@@ -90,6 +90,6 @@ func TestMasksAreInTheTable(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, table[len(table)-1].Target, "/mnt/volumes/backup/radarr")
 	bind.Mask = nil
-	assert.ErrorIs(t, kernel.Bind(t.Context(), bind), unix.EEXIST)
+	assert.NilError(t, kernel.Bind(t.Context(), bind), "none is asked for")
 	assert.NilError(t, kernel.Unmount(t.Context(), bind.Target))
 }

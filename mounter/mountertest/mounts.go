@@ -108,7 +108,7 @@ func (k *Kernel) bind(bind mounter.Bind) (bool, error) {
 	root := filepath.Join("/", covering.entry.Root, below, bind.Subdir)
 	if index := k.topmost(mounter.Plugin, bind.Target); index >= 0 {
 		there := k.mounts[index]
-		same := there.on == covering.on && there.entry.Root == root && slices.Equal(there.masks, bind.Mask)
+		same := there.on == covering.on && there.entry.Root == root && (len(bind.Mask) == 0 || slices.Equal(there.masks, bind.Mask))
 		if same && there.entry.ReadOnly == bind.ReadOnly {
 			return false, nil
 		}

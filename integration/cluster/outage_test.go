@@ -19,7 +19,7 @@ import (
 )
 
 // client is what the kernel knows of its SMB connections: when a container has not followed, only it can tell why.
-const client = `docker inspect --format '{{json .State}}' writer0; docker logs --tail 5 writer0; cat /proc/fs/cifs/DebugData; ss --tcp --numeric --info --options; cat /proc/keys; getent ahosts nas; dmesg | tail --lines 60`
+const client = `docker inspect --format '{{json .State}}' writer0; docker logs --tail 5 writer0 2>&1; cat /proc/fs/cifs/DebugData; ss --tcp --numeric --info --options; cat /proc/keys; getent ahosts nas; dmesg | tail --lines 60`
 
 // testMoved gives the NAS another address. New containers go there at once. One that runs follows when the kernel has noticed, since it
 // can ask the host for the name (keyutils is installed).

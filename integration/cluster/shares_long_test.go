@@ -29,7 +29,9 @@ func TestShares(t *testing.T) {
 // startRatio is how much longer a service with two shares may take to start than one without volumes.
 const startRatio = 1.2
 
-const stackFile = `services:
+// Debian's docker.io reads no Compose file without its version.
+const stackFile = `version: "3.8"
+services:
   app:
     image: homelab-storage/standin:1
     command: sleep infinity

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"strings"
@@ -215,14 +214,7 @@ func (l *Linux) makeFolder(target string) (made bool, err error) {
 }
 
 func (l *Linux) needEmpty(target string) error {
-	folder, err := os.Open(target)
-	if err != nil {
-		return err
-	}
-	_, err = folder.Readdirnames(1)
-	if err = errors.Join(err, folder.Close()); errors.Is(err, io.EOF) {
-		return nil
-	} else if err != nil {
+	if files, err := hasFiles(target); err != nil || !files {
 		return err
 	}
 	return l.notEmpty(target)

@@ -19,6 +19,7 @@ import (
 // dockerd answers for the engine: one plugin, and containers.
 type dockerd struct {
 	plugins, containers string
+	data                string // the engine's folder
 	told                []string
 }
 
@@ -34,6 +35,8 @@ func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(d.plugins))
 	case "/containers/json":
 		_, _ = w.Write([]byte(d.containers))
+	case "/info":
+		_, _ = fmt.Fprintf(w, `{"DockerRootDir":%q}`, d.data)
 	}
 }
 
@@ -51,7 +54,7 @@ type node struct {
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	n := &node{root: t.TempDir(), operator: &operator{}, dockerd: dockerd{plugins: enabledPlugin, containers: "[]"}}
+	n := &node{root: t.TempDir(), operator: &operator{}, dockerd: dockerd{plugins: enabledPlugin, containers: "[]", data: t.TempDir()}}
 	serve(t, n.operator)
 	listening, err := net.Listen("unix", "docker.sock")
 	assert.NilError(t, err)
@@ -117,6 +120,12 @@ func TestUninstallOfADisabledPlugin(t *testing.T) {
 	_, said := n.on(t, "uninstall")
 	assert.Equal(t, said, "homelab-storage: the plugin is disabled, and only it can take away the pools that it mounted (media-apps): docker plugin enable homelab-storage:latest\nThe plugin is still installed\n")
 	assert.NilError(t, os.WriteFile(note, []byte(`{}`), 0o600)) // an uninstallation that was interrupted
+	folder := filepath.Join(n.data, "plugins/1/propagated-mount/radarr")
+	assert.NilError(t, os.MkdirAll(filepath.Join(folder, "written"), 0o755))
+	_, said = n.on(t, "uninstall")
+	assert.Assert(t, strings.HasPrefix(said, "homelab-storage: the folder "+folder+" under the mount, on this node's root disk, is not empty: "), said)
+	assert.Equal(t, len(n.told), 0)
+	assert.NilError(t, os.RemoveAll(filepath.Join(folder, "written")))
 	code, said := n.on(t, "uninstall")
 	assert.Equal(t, code, 0, said)
 	assert.DeepEqual(t, n.told, []string{"DELETE /plugins/homelab-storage:latest"})

@@ -41,7 +41,7 @@ func (s *session) uninstall(ctx context.Context, here *engine.Engine, plugin eng
 	if len(running) > 0 {
 		return fmt.Errorf("containers use volumes of the plugin; stop them first:%s", listed(running))
 	}
-	if err := s.leave(ctx, plugin); err != nil {
+	if err := s.leave(ctx, here, plugin); err != nil {
 		return fmt.Errorf("%w\nThe plugin is still installed", err)
 	}
 	if err := here.RemovePlugin(context.WithoutCancel(ctx), plugin); err != nil {
@@ -68,14 +68,14 @@ func listed(containers []driver.Container) string {
 }
 
 // leave has the plugin take away what it brought. One that is disabled cannot, and may have nothing left to take away.
-func (s *session) leave(ctx context.Context, plugin engine.Plugin) error {
+func (s *session) leave(ctx context.Context, here *engine.Engine, plugin engine.Plugin) error {
 	if !plugin.Enabled {
 		pools, err := s.machine().Brought()
 		if err == nil && len(pools) > 0 {
 			err = fmt.Errorf("the plugin is disabled, and only it can take away the pools that it mounted (%s): docker plugin enable %s",
 				strings.Join(pools, ", "), plugin.Name)
 		}
-		return err
+		return errors.Join(err, here.Leftovers(ctx, plugin))
 	}
 	lines, err := protocol.NewClient(s.socketOf(plugin)).Leave(ctx)
 	for _, line := range lines {

@@ -71,8 +71,8 @@ func (d *Driver) Leave(ctx context.Context) (lines []string, err error) {
 	return lines, problems.ErrorOrNil()
 }
 
-// bare removes the folders for mounts, all of which are unmounted. Files in one of them would go with the plugin's own folder when the
-// plugin is removed.
+// bare removes the folders for mounts, all of which are unmounted but for a Mount that was under way. Files in one of them would go with
+// the plugin's own folder when the plugin is removed.
 func (d *Driver) bare(ctx context.Context) error {
 	folders, err := os.ReadDir(d.options.MountRoot)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -81,12 +81,25 @@ func (d *Driver) bare(ctx context.Context) error {
 	var problems *multierror.Error
 	for _, folder := range folders {
 		if name := folder.Name(); folder.IsDir() && !strings.HasPrefix(name, ".") {
-			if err := d.options.Mounter.Unmount(ctx, d.target(name)); err != nil {
-				problems = several.Append(problems, fmt.Errorf("volume %q: %w", name, err))
-			}
+			problems = several.Append(problems, d.bareOf(ctx, name))
 		}
 	}
 	return problems.ErrorOrNil()
+}
+
+func (d *Driver) bareOf(ctx context.Context, name string) error {
+	unlock, err := d.locks.Lock(ctx, name)
+	if err != nil {
+		return fmt.Errorf("volume %q: another call for it is still going on: %w", name, err)
+	}
+	defer unlock()
+	if err := d.unbindLocked(ctx, catalog.Record{Name: name}); err != nil {
+		return err
+	}
+	if err := d.options.Mounter.Unmount(ctx, d.target(name)); err != nil {
+		return fmt.Errorf("volume %q: %w", name, err)
+	}
+	return nil
 }
 
 // touchedVolumes are the records of what is mounted here or has uses; of a volume that is not known any more there is the name.

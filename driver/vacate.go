@@ -39,6 +39,10 @@ func (d *Driver) unbind(ctx context.Context, record catalog.Record) error {
 		return fmt.Errorf("volume %q: another call for it is still going on: %w", record.Name, err)
 	}
 	defer unlock()
+	return d.unbindLocked(ctx, record)
+}
+
+func (d *Driver) unbindLocked(ctx context.Context, record catalog.Record) error {
 	mounted, err := d.isMounted(ctx, record.Name)
 	if err != nil || !mounted {
 		return err

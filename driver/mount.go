@@ -111,14 +111,16 @@ func (d *Driver) attach(ctx context.Context, name string, staged backend.Staged)
 	if !errors.Is(err, mounter.ErrUnseen) {
 		return err
 	}
-	repair := UnseenRepair
+	repair, anew := UnseenRepair, false
 	if d.options.Unseen != nil {
 		repair = "the engine took the folder away that it shares with the plugin, as happens when it was killed and starts again. The plugin starts anew by itself now; try again in half a minute"
-		if never := d.options.Unseen(); never != nil {
+		never := d.options.Unseen()
+		if anew = never == nil; !anew {
 			repair = never.Error()
 		}
 	}
-	return &backend.Failure{Away: true, Err: err, Text: "the Docker engine does not see what the plugin mounts, and the container would write to the root disk of this node: " + repair}
+	// What only a person can repair has no container started again and again.
+	return &backend.Failure{Away: anew, Err: err, Text: "the Docker engine does not see what the plugin mounts, and the container would write to the root disk of this node: " + repair}
 }
 
 func (d *Driver) bind(ctx context.Context, name string, staged backend.Staged) error {

@@ -33,27 +33,36 @@ type renewal struct {
 	runs  string // the folder that keeps when it was done, across processes and not across boots
 	log   *logrus.Entry
 	began time.Time
-	once  sync.Once
-	never error // why the process does not end, or nil
+
+	mu   sync.Mutex
+	ends bool
+	said string // why it does not end, as the log has it
 }
 
 func newRenewal(stop context.CancelFunc, runs string, log *logrus.Entry) *renewal {
 	return &renewal{stop: stop, runs: runs, log: log, began: time.Now()}
 }
 
-// ask ends the process, once the call that found the reason was answered. The error says why that is not done, and what to do. It may be
-// called often, and by several at once.
+// ask ends the process, once the call that found the reason was answered. The error says why that is not done yet, and what to do. It may
+// be called often, and by several at once.
 func (r *renewal) ask() error {
-	r.once.Do(func() {
-		if r.never = r.record(); r.never != nil {
-			r.log.WithError(r.never).Error("the engine does not see what is mounted")
-			return
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ends {
+		return nil
+	}
+	if never := r.record(); never != nil {
+		if never.Error() != r.said {
+			r.log.WithError(never).Error("the engine does not see what is mounted")
+			r.said = never.Error()
 		}
-		pause := max(time.Second, aliveFor-time.Since(r.began))
-		r.log.WithField("in", pause.String()).Error("the engine does not see what is mounted: ending, to be started again with a folder that it sees")
-		time.AfterFunc(pause, r.stop)
-	})
-	return r.never
+		return never
+	}
+	r.ends = true
+	pause := max(time.Second, aliveFor-time.Since(r.began))
+	r.log.WithField("in", pause.String()).Error("the engine does not see what is mounted: ending, to be started again with a folder that it sees")
+	time.AfterFunc(pause, r.stop)
+	return nil
 }
 
 // record counts one more, unless that would be one too many, or cannot be counted.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	logrustest "github.com/sirupsen/logrus/hooks/test"
 	"gotest.tools/v3/assert"
 )
 
@@ -17,6 +18,25 @@ func silent() *logrus.Entry {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return logrus.NewEntry(log)
+}
+
+// What kept it from starting anew may be over later: it is asked again, and the log says the same thing once.
+func TestEndsWhenItMayAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		log, said := logrustest.NewNullLogger()
+		runs := t.TempDir()
+		renewal := newRenewal(stop, runs, logrus.NewEntry(log))
+		file := filepath.Join(runs, renewalFile)
+		assert.NilError(t, os.Mkdir(file, 0o700))
+		for range 2 {
+			assert.ErrorContains(t, renewal.ask(), "how often it did cannot be recorded")
+		}
+		assert.Equal(t, len(said.AllEntries()), 1)
+		assert.NilError(t, os.Remove(file))
+		assert.NilError(t, renewal.ask())
+		<-ctx.Done()
+	})
 }
 
 // The engine starts a plugin again at once: one whose folder it never sees must not end in a loop.

@@ -49,6 +49,9 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 			held.Wait = waited
 		case held != nil && ctx.Err() != nil: // the end cut the last look off: what the one before it saw is the reason
 			held.Wait = waited
+			if errors.Is(err, ErrUnrecorded) { // it may have the hold now, and nobody knows
+				return JoinResult{}, errors.Join(held, err)
+			}
 			return JoinResult{}, held
 		case !errors.Is(err, mounter.ErrBusy):
 			return JoinResult{}, err

@@ -2,6 +2,7 @@ package holder_test
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,39 @@ func TestJoinThatEndsLate(t *testing.T) {
 		assert.NilError(t, err)
 		assert.DeepEqual(t, released, []string{vol1})
 		l.join(b, "radarr", holder.Exclusive, vol1)
+	})
+}
+
+// A join that waited for another node, and may have taken the hold in the end, says so when that could not be put on record.
+func TestJoinThatEndsLateAndUnrecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t)
+		broken := false
+		a := l.node(1, "boot-a", func(options *holder.Options) {
+			options.Local = append(options.Local, durable.WithFault(func(string, string) error {
+				if broken {
+					return syscall.ENOSPC
+				}
+				return nil
+			}))
+		})
+		l.join(l.node(2, "boot-b"), "radarr", holder.Exclusive, vol2)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ended := make(chan error)
+		go func() {
+			_, err := a.Join(ctx, l.directory("radarr"), holder.Exclusive, vol1)
+			ended <- err
+		}()
+		synctest.Wait()
+		a.kernel.reading, broken = make(chan struct{}), true
+		err := <-ended
+		assert.ErrorIs(t, err, holder.ErrUnrecorded)
+		assert.ErrorContains(t, err, `directory "radarr" of pool`)
+		_, held := errors.AsType[*holder.HeldError](err)
+		assert.Assert(t, held)
+		close(a.kernel.reading)
+		synctest.Wait()
 	})
 }
 

@@ -102,7 +102,11 @@ func (b *Backend) ask(ctx context.Context, s share, mounted netip.Addr) finding 
 		return finding{}
 	}
 	asked := time.Now()
-	return finding{addresses: there, asked: asked, silent: b.greet(ctx, mounted, s.port, asked.Add(suspectLimit))}
+	silent := b.greet(ctx, mounted, s.port, asked.Add(suspectLimit))
+	if errors.Is(silent, errEnds) || errors.Is(silent, errOld) { // it is there, and its connection that the mount has may be well
+		silent = nil
+	}
+	return finding{addresses: there, asked: asked, silent: silent}
 }
 
 // foundLately gives what was found of a server a moment ago, if that was that it is away.

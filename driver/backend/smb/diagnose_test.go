@@ -146,6 +146,25 @@ func TestWellShareBesideOneThatHangs(t *testing.T) {
 	})
 }
 
+// A server that ends new connections, as one that has too many, is there: a share that is mounted from it is used.
+func TestWellShareOfAServerThatTakesNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		_, err = b.stage(t, patient, volume("v", ""))
+		assert.ErrorContains(t, err, "has not answered since")
+		b.says = "" // not a word, and the end
+		took, err := b.stage(t, patient, volume("w", "", "soft"))
+		assert.NilError(t, err)
+		assert.Equal(t, took, time.Duration(0))
+		b.kernel.Release(hold)
+	})
+}
+
 func (b *bench) probes() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

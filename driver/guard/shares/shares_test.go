@@ -27,7 +27,6 @@ func TestRoundLooksThrough(t *testing.T) {
 	}
 }
 
-// What lies in a volume is told once, and no longer than it does.
 // A container that fails because of its database, and is started again every few seconds, is looked at all the same.
 func TestRoundLooksThroughWhatIsMountedAgainAndAgain(t *testing.T) {
 	b := newBench(t)
@@ -39,6 +38,7 @@ func TestRoundLooksThroughWhatIsMountedAgainAndAgain(t *testing.T) {
 	assert.Assert(t, b.Warnings.Of("films") != "")
 }
 
+// What lies in a volume is told once, and no longer than it does.
 func TestRoundWarns(t *testing.T) {
 	b := newBench(t)
 	b.put(t, "app.db", sqlite)

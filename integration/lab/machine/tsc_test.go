@@ -21,7 +21,7 @@ func TestClock(t *testing.T) {
 	khz, err := strconv.ParseFloat(text, 64)
 	assert.NilError(t, err)
 	from, first := read()
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	to, last := read()
 	ratio := float64(last-first) / float64(to.Sub(from)) * 1e6 / khz
 	assert.Assert(t, ratio > 0.999 && ratio < 1.001, "%f", ratio)

@@ -3,6 +3,7 @@ package holder_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -39,16 +40,18 @@ func TestJoinThatEndsLate(t *testing.T) {
 func TestJoinThatEndsLateAndUnrecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t)
-		broken := false
+		var broken atomic.Bool
 		a := l.node(1, "boot-a", func(options *holder.Options) {
 			options.Local = append(options.Local, durable.WithFault(func(string, string) error {
-				if broken {
+				if broken.Load() {
 					return syscall.ENOSPC
 				}
 				return nil
 			}))
 		})
 		l.join(l.node(2, "boot-b"), "radarr", holder.Exclusive, vol2)
+		a.kernel.reading = make(chan struct{}, 1)
+		a.kernel.reading <- struct{}{} // for one look; the next one hangs
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		ended := make(chan error)
@@ -57,7 +60,7 @@ func TestJoinThatEndsLateAndUnrecorded(t *testing.T) {
 			ended <- err
 		}()
 		synctest.Wait()
-		a.kernel.reading, broken = make(chan struct{}), true
+		broken.Store(true)
 		err := <-ended
 		assert.ErrorIs(t, err, holder.ErrUnrecorded)
 		assert.ErrorContains(t, err, `directory "radarr" of pool`)

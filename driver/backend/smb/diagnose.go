@@ -92,11 +92,16 @@ func (b *Backend) forewarned(ctx context.Context, s share) error {
 	return b.reason(s, found)
 }
 
-// ask finds out whether a server answers where a share is mounted from. Its name matters only when it does not.
+// ask finds out whether a server answers where a share is mounted from. Its name matters only when it does not at once; then all its
+// addresses are tried together, so that one that is away costs whoever waits no second probeLimit.
 func (b *Backend) ask(ctx context.Context, s share, mounted netip.Addr) finding {
 	there := []netip.Addr{mounted}
-	if _, err := b.race(ctx, there, mounted, s.port, probeLimit); err != nil {
-		return b.examine(ctx, s)
+	quick, cancel := context.WithTimeout(ctx, headStart)
+	defer cancel()
+	if _, err := b.race(quick, there, mounted, s.port, probeLimit); err != nil {
+		if found := b.examine(ctx, s); found.unreachable != nil || found.moved != nil {
+			return found
+		}
 	}
 	if slices.Contains(s.versions, "1.0") {
 		return finding{}

@@ -104,7 +104,7 @@ func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) e
 	defer cancel()
 	limited, give := context.WithCancelCause(limited)
 	defer give(nil)
-	patience := time.AfterFunc(lookPatience, func() {
+	patience := time.AfterFunc(b.patience(asked.key), func() {
 		if reason := b.diagnose(limited, asked); reason != nil {
 			give(reason)
 		}
@@ -126,6 +126,14 @@ func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) e
 		return fmt.Errorf("%w: %w", errStale, err)
 	}
 	return err
+}
+
+// patience is how long a look may say nothing before the share's server is asked.
+func (b *Backend) patience(key string) time.Duration {
+	if known, _ := b.known(key); errors.Is(known.err, backend.ErrUnavailable) {
+		return headStart // it was away a moment ago
+	}
+	return lookPatience
 }
 
 // enter works in a mounted share, and tells its file system.

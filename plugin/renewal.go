@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/homelab-storage/homelab-storage/driver"
-	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/internal/tally"
 )
 
 const (
@@ -24,7 +21,6 @@ const (
 	renewals      = 3
 	renewalPeriod = time.Hour
 	renewalFile   = "unseen"
-	renewalSize   = 1 << 10 // bytes
 )
 
 // renewal ends the process for the engine to start it anew.
@@ -67,7 +63,7 @@ func (r *renewal) ask() error {
 
 // record counts one more, unless that would be one too many, or cannot be counted.
 func (r *renewal) record() error {
-	lately, err := r.count()
+	lately, err := tally.Take(r.runs, renewalFile, renewals, renewalPeriod)
 	switch {
 	case err != nil:
 		return fmt.Errorf("start the plugin anew (docker plugin disable -f, then enable); it does not do that by itself, since how often it did cannot be recorded: %w", err)
@@ -75,28 +71,4 @@ func (r *renewal) record() error {
 		return fmt.Errorf("the plugin has started anew %d times within the last hour, and that has not helped: %s", lately, driver.UnseenRepair)
 	}
 	return nil
-}
-
-// count tells how often it was done lately, and enters one more when that is not too often.
-func (r *renewal) count() (lately int, err error) {
-	folder, err := durable.Open(r.runs, durable.MakeAll(), durable.Volatile())
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, folder.Close()) }()
-	text, err := folder.Read(renewalFile, renewalSize)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	now, kept := time.Now(), []string(nil)
-	for line := range strings.Lines(string(text)) {
-		at, err := time.Parse(time.RFC3339, strings.TrimSpace(line))
-		if age := now.Sub(at); err == nil && age >= 0 && age < renewalPeriod {
-			kept = append(kept, at.Format(time.RFC3339))
-		}
-	}
-	if lately = len(kept); lately >= renewals {
-		return lately, nil
-	}
-	return lately, folder.Write(renewalFile, []byte(strings.Join(append(kept, now.UTC().Format(time.RFC3339)), "\n")+"\n"))
 }

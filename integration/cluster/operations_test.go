@@ -23,6 +23,7 @@ func (s *site) testOperations(t *testing.T) {
 	t.Run("drain", func(t *testing.T) { s.drains(t, rows) })
 	t.Run("upgrade", func(t *testing.T) { s.upgrades(t, rows) })
 	t.Run("reboot", func(t *testing.T) { s.rebootsInOrder(t, rows) })
+	t.Run("given up", func(t *testing.T) { s.revives(t, rows) })
 	t.Run("uninstall", func(t *testing.T) { s.uninstalls(t, rows) })
 }
 
@@ -94,6 +95,26 @@ func (s *site) rebootsInOrder(t *testing.T, rows *ledger) {
 	assert.Assert(t, !strings.Contains(journal, "fencing"), "%s", tail(journal))
 	assert.Equal(t, s.ok(t, "systemctl is-active homelab-storage-pools.service"), "active")
 	s.ok(t, "! docker homelab host status | grep --invert-match installed | grep homelab")
+}
+
+// givenUp kills every process of the plugin until the engine has disabled it, before anybody enables it again.
+const givenUp = `timer=homelab-storage-revive.timer; systemctl stop $timer ${timer%timer}service
+for try in $(seq 30); do
+	for kill in $(seq 20); do kill -9 $(pidof homelab-storage) 2>/dev/null; sleep 0.05; done
+	[ "$(docker plugin inspect --format '{{.Enabled}}' homelab-storage)" = true ] || { systemctl start $timer; exit 0; }
+done; exit 1`
+
+// revives has the engine give the plugin up, under the writer. The timer that was installed before the reboot has it enabled; nobody helps.
+func (s *site) revives(t *testing.T, rows *ledger) {
+	s.ok(t, givenUp)
+	rows.grows(t, "", 3)
+	measure(t, "given up, to enabled again", func() {
+		s.eventually(t, "docker plugin inspect --format '{{.Enabled}}' homelab-storage | grep true && docker homelab status")
+	})
+	s.ok(t, "docker restart --time 2 writer")
+	rows.grows(t, "", 3)
+	const said = "Enabled homelab-storage:latest again, which the engine had given up."
+	s.eventually(t, "[ \"$(journalctl --unit homelab-storage-revive.service --output cat --boot)\" = '"+said+"' ]") // and no word of the looks before
 }
 
 // inOrder finds the last of each line after that of the one before.

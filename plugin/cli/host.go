@@ -19,7 +19,8 @@ import (
 const defaultWait = 5 * time.Minute
 
 func (s *session) hostCommand() *cobra.Command {
-	return group("host", "Boot and shutdown of this node in order, with a systemd unit", s.hostInstall(), s.hostRemove(), s.hostStatus(), s.hostWait())
+	return group("host", "Boot and shutdown of this node in order, and a plugin that runs, with systemd units",
+		s.hostInstall(), s.hostRemove(), s.hostStatus(), s.hostWait(), s.hostRevive())
 }
 
 // machine is this host; tests have another one.
@@ -43,19 +44,20 @@ func runHere(ctx context.Context, name string, arguments ...string) (output stri
 func (s *session) hostInstall() *cobra.Command {
 	var wait time.Duration
 	command := &cobra.Command{
-		Use: "install", Short: "Install the unit: the engine waits for the pools at boot, and pools are unmounted at shutdown",
-		Long: "Install the unit homelab-storage-pools.service, and an addition to docker.service.\n\n" +
+		Use: "install", Short: "Install the units: the engine waits for the pools at boot, and pools are unmounted at shutdown",
+		Long: "Install homelab-storage-pools.service, homelab-storage-revive.timer and an addition to docker.service.\n\n" +
 			"At boot the Docker engine waits, for a while, until the pools' disks can be had. At shutdown containers stop first, then\n" +
 			"OCFS2 file systems are unmounted, then come the cluster, iSCSI and the network: a node whose heartbeat loses its disk\n" +
 			"resets itself instead of shutting down. To change the time, install it again.\n\n" +
 			"The addition ends, before each start of the engine, what an engine left that was killed while it started a plugin again:\n" +
-			"Docker 20.10 does not start beside it.",
+			"Docker 20.10 does not start beside it.\n\n" +
+			"The timer enables the plugin again, within a minute, when the engine gave it up because it had died, or was slow.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := s.machine().Install(command.Context(), wait); err != nil {
 				return explained(err)
 			}
-			return s.done("Installed. The engine waits for the pools for %s at most; shutdown unmounts them in order.", wait)
+			return s.done("Installed. The engine waits for the pools for %s at most; shutdown unmounts them in order; a plugin that the engine gave up is enabled again.", wait)
 		},
 	}
 	command.Flags().DurationVar(&wait, "wait", defaultWait, "how long the engine waits at boot")
@@ -64,7 +66,7 @@ func (s *session) hostInstall() *cobra.Command {
 
 func (s *session) hostRemove() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove", Short: "Remove the unit; what is mounted stays mounted", Args: noArguments,
+		Use: "remove", Short: "Remove the units; what is mounted stays mounted", Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			removed, err := s.machine().Remove(command.Context())
 			switch {
@@ -73,16 +75,16 @@ func (s *session) hostRemove() *cobra.Command {
 			case err != nil:
 				return explained(err)
 			case !removed:
-				return s.done("The unit is not installed.")
+				return s.done("The units are not installed.")
 			}
-			return s.done("Removed. Boot and shutdown do not look after the pools any more.")
+			return s.done("Removed. Nothing looks after the pools at boot and shutdown any more, and nothing after a plugin that the engine gave up.")
 		},
 	}
 }
 
 func (s *session) hostStatus() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show whether the unit is installed, enabled and active", Args: noArguments,
+		Use: "status", Short: "Show whether the units are installed, enabled and active", Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			list, err := s.machine().Status(command.Context())
 			if err != nil {

@@ -21,6 +21,7 @@ type dockerd struct {
 	plugins, containers string
 	data                string // the engine's folder
 	told                []string
+	asked               func() // when it was asked for its plugins
 }
 
 func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -33,6 +34,9 @@ func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path {
 	case "/plugins":
 		_, _ = w.Write([]byte(d.plugins))
+		if d.asked != nil {
+			d.asked()
+		}
 	case "/containers/json":
 		_, _ = w.Write([]byte(d.containers))
 	case "/info":
@@ -50,11 +54,12 @@ type node struct {
 	dockerd
 	root     string
 	operator *operator
+	systemd  string // what it says of every unit
 }
 
 func newNode(t *testing.T) *node {
 	t.Helper()
-	n := &node{root: t.TempDir(), operator: &operator{}, dockerd: dockerd{plugins: enabledPlugin, containers: "[]", data: t.TempDir()}}
+	n := &node{root: t.TempDir(), systemd: "on\n", operator: &operator{}, dockerd: dockerd{plugins: enabledPlugin, containers: "[]", data: t.TempDir()}}
 	serve(t, n.operator)
 	listening, err := net.Listen("unix", "docker.sock")
 	assert.NilError(t, err)
@@ -74,12 +79,15 @@ func (n *node) on(t *testing.T, line string) (code int, said string) {
 	t.Helper()
 	var out bytes.Buffer
 	code = Run(t.Context(), append([]string{"docker-homelab", "homelab", "--socket", "p.sock"}, strings.Fields(line)...), Options{
-		Version: "1.0", Out: &out, Err: &out,
-		Host: &host.Host{Root: n.root, Program: CLIPluginFile, Run: func(_ context.Context, _ string, _ ...string) (string, int, error) {
-			return "on\n", 0, nil
-		}},
+		Version: "1.0", Out: &out, Err: &out, Host: n.host(),
 	})
 	return code, out.String()
+}
+
+func (n *node) host() *host.Host {
+	return &host.Host{Root: n.root, Program: CLIPluginFile, Run: func(context.Context, string, ...string) (string, int, error) {
+		return n.systemd, 0, nil
+	}}
 }
 
 func (n *node) has(name string) bool {
@@ -96,10 +104,10 @@ func TestUninstall(t *testing.T) {
 	assert.Equal(t, len(n.told), 0)
 
 	_, said = n.on(t, "host install")
-	assert.Equal(t, said, "Installed. The engine waits for the pools for 5m0s at most; shutdown unmounts them in order.\n")
+	assert.Equal(t, said, "Installed. The engine waits for the pools for 5m0s at most; shutdown unmounts them in order; a plugin that the engine gave up is enabled again.\n")
 	n.containers = fmt.Sprintf(usedVolume, "exited")
 	code, said = n.on(t, "uninstall")
-	assert.Equal(t, said, "Unmounted all.\nRemoved the plugin homelab-storage:latest.\nRemoved the unit for boot and shutdown.\n"+
+	assert.Equal(t, said, "Unmounted all.\nRemoved the plugin homelab-storage:latest.\nRemoved the units.\n"+
 		"Removed what the plugin had on this node. The volumes' data is where it was.\n"+
 		"These containers have volumes of the plugin, and do not start without it:\n  radarr (image radarr) has radarr\n")
 	assert.Equal(t, code, 0)
@@ -144,13 +152,16 @@ func TestWhichPlugin(t *testing.T) {
 func TestHost(t *testing.T) {
 	n := newNode(t)
 	_, said := n.on(t, "host remove")
-	assert.Equal(t, said, "The unit is not installed.\n")
+	assert.Equal(t, said, "The units are not installed.\n")
 	_, said = n.on(t, "host install --wait 30s")
 	assert.Assert(t, strings.Contains(said, "for 30s at most"), said)
 	_, said = n.on(t, "host status")
-	assert.DeepEqual(t, strings.Fields(said), []string{"UNIT", "FILE", "ENABLED", "ACTIVE", "homelab-storage-pools.service", "installed", "on", "on"})
+	assert.DeepEqual(t, strings.Fields(said), []string{
+		"UNIT", "FILE", "ENABLED", "ACTIVE", "homelab-storage-pools.service", "installed", "on", "on",
+		"homelab-storage-revive.timer", "installed", "on", "on",
+	})
 	_, said = n.on(t, "host remove")
-	assert.Equal(t, said, "Removed. Boot and shutdown do not look after the pools any more.\n")
+	assert.Equal(t, said, "Removed. Nothing looks after the pools at boot and shutdown any more, and nothing after a plugin that the engine gave up.\n")
 	state := t.TempDir()
 	_, said = n.on(t, "host wait --state-dir "+state)
 	assert.Equal(t, said, "No pool is configured yet.\n")

@@ -17,7 +17,7 @@ func (s *session) uninstallCommand() *cobra.Command {
 	var purge bool
 	command := &cobra.Command{
 		Use: "uninstall", Short: "Take the plugin off this node, with all that it has mounted; data stays",
-		Long: "Take the plugin off this node: mounts, pools and iSCSI sessions that it made, the heartbeat, the unit, this command and the\n" +
+		Long: "Take the plugin off this node: mounts, pools and iSCSI sessions that it made, the heartbeat, the units, this command and the\n" +
 			"plugin itself. It is refused while a container uses a volume.\n\n" +
 			"The volumes' data, their records and the pool's credentials stay where they are: other nodes go on with them, and so does\n" +
 			"this one when the plugin is installed again. --purge also removes this node's settings, credentials and copies of the\n" +
@@ -92,7 +92,7 @@ func (s *session) tidy(ctx context.Context, purge bool) error {
 		return err
 	}
 	if removed {
-		if err := s.done("Removed the unit for boot and shutdown."); err != nil {
+		if err := s.done("Removed the units."); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,8 +35,13 @@ func (s *session) upgradeCommand() *cobra.Command {
 	}
 }
 
-// withEngine does something with the engine and the plugin that it has of ours.
+// withEngine does something with the engine and the plugin that it has of ours, while no other command does.
 func (s *session) withEngine(ctx context.Context, work func(context.Context, *engine.Engine, engine.Plugin) error) (err error) {
+	end, err := s.turn(ctx, turnLimit)
+	if err != nil {
+		return err
+	}
+	defer end()
 	here, err := engine.Here()
 	if err != nil {
 		return err
@@ -72,6 +79,8 @@ func theOne(ctx context.Context, here *engine.Engine) (engine.Plugin, error) {
 
 func (s *session) upgrade(ctx context.Context, here *engine.Engine, plugin engine.Plugin, from string) error {
 	before, _ := s.healthOf(ctx, plugin) // one that does not work is a reason to upgrade
+	// Half an upgrade would be worse than one that nobody sees: a terminal that goes away does not end it.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	if err := here.Upgrade(ctx, plugin.Name, from, func(format string, arguments ...any) { _ = s.done(format, arguments...) }); err != nil {
 		return err
 	}

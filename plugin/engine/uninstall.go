@@ -37,9 +37,8 @@ func (e *Engine) OfDriver(ctx context.Context, name string) (running, stopped []
 // RemovePlugin disables a plugin and removes it, whatever volumes of it the engine knows. One that is gone is success.
 func (e *Engine) RemovePlugin(ctx context.Context, plugin Plugin) error {
 	if plugin.Enabled {
-		err := e.client.PluginDisable(ctx, plugin.Name, types.PluginDisableOptions{Force: true})
-		if err != nil && !isNotFound(err) {
-			return fmt.Errorf("disabling %s: %w", plugin.Name, err)
+		if err := e.disable(ctx, plugin.Name); err != nil && !isNotFound(err) {
+			return err
 		}
 	}
 	if err := e.client.PluginRemove(ctx, plugin.Name, types.PluginRemoveOptions{Force: true}); err != nil && !isNotFound(err) {

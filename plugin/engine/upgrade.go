@@ -14,10 +14,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// enableSeconds is how long the engine's client waits for each answer of the plugin: more than the longest LEASE_WAIT, and as after a
-// start of the engine. `docker plugin enable` alone makes it 30 (FACTS 1).
-const enableSeconds = 120
-
 // Installed lists the managed plugins that serve a socket of that name, those that are disabled included.
 func (e *Engine) Installed(ctx context.Context, socket string) ([]Plugin, error) {
 	all, err := e.client.PluginList(ctx, filters.NewArgs())
@@ -131,8 +127,8 @@ func (u *upgrade) disable(ctx context.Context) error {
 	if u.disabled {
 		return nil
 	}
-	if err := u.engine.client.PluginDisable(ctx, u.old.Name, types.PluginDisableOptions{Force: true}); err != nil {
-		return fmt.Errorf("disabling %s: %w", u.old.Name, err)
+	if err := u.engine.disable(ctx, u.old.Name); err != nil {
+		return err
 	}
 	u.disabled = true
 	u.say("Disabled %s; containers run on.", u.old.Name)
@@ -142,17 +138,10 @@ func (u *upgrade) disable(ctx context.Context) error {
 // finish sets what the engine forgets and enables the new version.
 func (u *upgrade) finish(ctx context.Context) error {
 	u.set(ctx)
-	if err := u.enable(ctx); err != nil {
+	if err := u.engine.Enable(ctx, u.old.Name); err != nil {
 		return u.putBack(ctx, err)
 	}
 	u.say("Enabled %s, with the settings that it had.", u.old.Name)
-	return nil
-}
-
-func (u *upgrade) enable(ctx context.Context) error {
-	if err := u.engine.client.PluginEnable(ctx, u.old.Name, types.PluginEnableOptions{Timeout: enableSeconds}); err != nil {
-		return fmt.Errorf("enabling %s: %w", u.old.Name, err)
-	}
 	return nil
 }
 
@@ -161,7 +150,7 @@ func (u *upgrade) stay(ctx context.Context, why error) error {
 	if !u.disabled {
 		return fmt.Errorf("nothing was changed: %w", why)
 	}
-	if err := u.enable(ctx); err != nil {
+	if err := u.engine.Enable(ctx, u.old.Name); err != nil {
 		return u.putBack(ctx, errors.Join(why, err))
 	}
 	return fmt.Errorf("the upgrade failed, and the old version of %s is enabled again: %w", u.old.Name, why)
@@ -169,11 +158,11 @@ func (u *upgrade) stay(ctx context.Context, why error) error {
 
 // putBack installs the old version anew.
 func (u *upgrade) putBack(ctx context.Context, why error) error {
-	_ = u.engine.client.PluginDisable(ctx, u.old.Name, types.PluginDisableOptions{Force: true}) // it may be disabled
+	_ = u.engine.disable(ctx, u.old.Name) // it may be disabled
 	err := u.replace(ctx, u.back)
 	if err == nil {
 		u.set(ctx)
-		err = u.enable(ctx)
+		err = u.engine.Enable(ctx, u.old.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("the upgrade failed, and the old version could not be put back: no volume of %s can be mounted on this node until "+

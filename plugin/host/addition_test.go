@@ -16,7 +16,7 @@ import (
 // TestOrphansEnd has the addition to the engine's unit end a shim that runs nothing, and no other process.
 func TestOrphansEnd(t *testing.T) {
 	need.Programs(t, "scripts/deps base", "sh", "pgrep")
-	_, after, found := strings.Cut(units.EngineAddition, "ExecStartPre=-/bin/sh -c '")
+	_, after, found := strings.Cut(unitText(t, units.Engine), "ExecStartPre=-/bin/sh -c '")
 	assert.Assert(t, found)
 	script, _, found := strings.Cut(after, "'\n")
 	assert.Assert(t, found)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/homelab-storage/homelab-storage/mounter"
-	"github.com/homelab-storage/homelab-storage/scripts/units"
 )
 
 // The folders of the product, below the root.
@@ -54,15 +53,15 @@ func (h *Host) remove(name string) error {
 	return nil
 }
 
-// removeAddition removes the addition to the engine's unit, and its folder when nobody else has one there.
-func (h *Host) removeAddition() error {
-	file := path.Join(unitFolder, units.Engine)
+// removeUnit removes a unit, and its folder when it has one that nobody else has a file in.
+func (h *Host) removeUnit(name string) error {
+	file := path.Join(unitFolder, name)
 	if err := h.remove(file); err != nil {
 		return err
 	}
 	folder := path.Dir(file)
 	entries, err := fs.ReadDir(os.DirFS(h.Root), folder)
-	if err != nil || len(entries) > 0 {
+	if folder == unitFolder || err != nil || len(entries) > 0 {
 		return nil //nolint:nilerr // a folder that is gone, or another's, is no failure
 	}
 	return h.remove(folder)
@@ -87,6 +86,9 @@ func (h *Host) mountsBelow(name string) ([]string, error) {
 	}
 	return found, nil
 }
+
+// RunFolder is the plugin's folder of what ends with a reboot.
+func (h *Host) RunFolder() string { return path.Join(h.Root, runFolder) }
 
 // Forget removes what ends with a reboot anyway.
 func (h *Host) Forget() error { return h.remove(runFolder) }

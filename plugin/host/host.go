@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,12 @@ import (
 	"github.com/homelab-storage/homelab-storage/scripts/units"
 )
 
-// unitFolder is where an administrator's units are (systemd.unit(5)).
-const unitFolder = "etc/systemd/system"
+const (
+	// unitFolder is where an administrator's units are (systemd.unit(5)).
+	unitFolder = "etc/systemd/system"
+	// systemdFolder is there when systemd runs the host (sd_booted(3)).
+	systemdFolder = "run/systemd/system"
+)
 
 // Host is the machine.
 type Host struct {
@@ -29,13 +34,13 @@ type Host struct {
 // Unit is how one unit is.
 type Unit struct {
 	Name string `json:"name"`
-	// File is "installed", "changed" (it, or its addition to the engine's unit, is not what this version writes) or "missing".
+	// File is "installed", "changed" (it, or a file that belongs to it, is not what this version writes) or "missing".
 	File    string `json:"file"`
 	Enabled string `json:"enabled"` // as systemctl is-enabled says
 	Active  string `json:"active"`  // as systemctl is-active says
 }
 
-// Install writes the unit and an addition to the engine's, and has systemd start the unit now and at every boot. The engine waits for
+// Install writes the units and an addition to the engine's, and has systemd start them now and at every boot. The engine waits for
 // the pools for so long at most. It is repeated without harm.
 func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 	if wait <= 0 {
@@ -45,16 +50,18 @@ func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 		return err
 	}
 	if _, err := os.Stat(path.Join(h.Root, h.Program)); err != nil {
-		return fmt.Errorf("the unit needs the command %s, which is not there: docker plugin set homelab-storage INSTALL_CLI=true, while the plugin is disabled: %w", h.Program, err)
+		return fmt.Errorf("the units need the command %s, which is not there: docker plugin set homelab-storage INSTALL_CLI=true, while the plugin is disabled: %w", h.Program, err)
 	}
-	err := errors.Join(
-		h.write(path.Join(unitFolder, units.Pools), units.PoolsUnit(h.Program, wait)),
-		h.write(path.Join(unitFolder, units.Engine), units.EngineAddition),
-	)
-	if err != nil {
-		return err
+	steps := [][]string{{"daemon-reload"}}
+	for _, file := range units.All() {
+		if err := h.write(path.Join(unitFolder, file.Name), file.Text(h.Program, wait)); err != nil {
+			return err
+		}
+		if file.Enabled {
+			steps = append(steps, []string{"enable", file.Name}, []string{"start", "--no-block", file.Name})
+		}
 	}
-	for _, arguments := range [][]string{{"daemon-reload"}, {"enable", units.Pools}, {"start", "--no-block", units.Pools}} {
+	for _, arguments := range steps {
 		if err := h.systemctl(ctx, arguments...); err != nil {
 			return err
 		}
@@ -62,27 +69,37 @@ func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-// Remove takes the unit and the addition away again, without doing what it does at shutdown: pools in use stay mounted. It is repeated
+// Remove takes the units and the addition away again, without doing what they do at shutdown: pools in use stay mounted. It is repeated
 // without harm.
 func (h *Host) Remove(ctx context.Context) (removed bool, err error) {
-	file := path.Join(unitFolder, units.Pools)
-	if _, err := os.Lstat(path.Join(h.Root, file)); errors.Is(err, fs.ErrNotExist) {
+	var there []units.File
+	for _, file := range units.All() {
+		if _, err := os.Lstat(path.Join(h.Root, unitFolder, file.Name)); !errors.Is(err, fs.ErrNotExist) {
+			there = append(there, file)
+		}
+	}
+	if len(there) == 0 {
 		return false, nil
 	}
-	if err := h.systemctl(ctx, "disable", units.Pools); err != nil {
-		return false, err
+	for _, file := range there {
+		if file.Enabled {
+			if err := h.systemctl(ctx, "disable", file.Name); err != nil {
+				return false, err
+			}
+		}
 	}
-	// The unit's file last: without it a repeated Remove has nothing to do.
-	if err := h.removeAddition(); err != nil {
-		return false, err
+	for _, file := range there {
+		if err := h.removeUnit(file.Name); err != nil {
+			return false, err
+		}
 	}
-	if err := h.remove(file); err != nil {
-		return false, err
+	if err := h.systemctl(ctx, "daemon-reload"); err != nil {
+		return true, err
 	}
-	// Stopped only when its file is gone: a unit without one has no ExecStop.
-	for _, arguments := range [][]string{{"daemon-reload"}, {"stop", units.Pools}} {
-		if err := h.systemctl(ctx, arguments...); err != nil && arguments[0] != "stop" { // one that was not active is not known any more
-			return true, err
+	for _, file := range there {
+		if path.Dir(file.Name) == "." { // stopped only now: a unit without a file has no ExecStop
+			_ = h.systemctl(ctx, "stop", file.Name)         // one that was not active is not known any more
+			_ = h.systemctl(ctx, "reset-failed", file.Name) // nor one that has not failed
 		}
 	}
 	return true, nil
@@ -93,44 +110,64 @@ func (h *Host) Status(ctx context.Context) ([]Unit, error) {
 	if err := h.hasSystemd(); err != nil {
 		return nil, err
 	}
-	unit := Unit{Name: units.Pools, File: "missing"}
-	text, err := os.ReadFile(path.Join(h.Root, unitFolder, units.Pools))
-	switch {
-	case err == nil && h.ours(string(text)) && h.hasAddition():
-		unit.File = "installed"
-	case err == nil:
-		unit.File = "changed"
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("reading the unit: %w", err)
-	}
-	for question, answer := range map[string]*string{"is-enabled": &unit.Enabled, "is-active": &unit.Active} {
-		output, _, err := h.Run(ctx, "systemctl", question, units.Pools) // its code says what its text says
+	var list []Unit
+	changed := false
+	for _, file := range units.All() {
+		text, err := os.ReadFile(path.Join(h.Root, unitFolder, file.Name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("reading a unit: %w", err)
+		}
+		changed = changed || !h.ours(file, string(text))
+		if !file.Enabled {
+			continue
+		}
+		unit := Unit{Name: file.Name, File: "installed"}
+		switch {
+		case err != nil:
+			unit.File = "missing"
+		case changed:
+			unit.File = "changed"
+		}
+		if unit.Enabled, err = h.ask(ctx, "is-enabled", file.Name); err == nil {
+			unit.Active, err = h.ask(ctx, "is-active", file.Name)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("asking systemd: %w", err)
+			return nil, err
 		}
-		if *answer = strings.TrimSpace(output); *answer == "" {
-			*answer = "no"
-		}
+		list, changed = append(list, unit), false
 	}
-	return []Unit{unit}, nil
+	return list, nil
 }
 
-// hasAddition says whether the addition to the engine's unit is this version's.
-func (h *Host) hasAddition() bool {
-	text, err := os.ReadFile(path.Join(h.Root, unitFolder, units.Engine))
-	return err == nil && string(text) == units.EngineAddition
-}
-
-// ours says whether a text is this version's unit, with any time.
-func (h *Host) ours(text string) bool {
-	_, after, found := strings.Cut(text, "--timeout ")
+// ours says whether a text is this version's file, with any time.
+func (h *Host) ours(file units.File, text string) bool {
+	_, after, _ := strings.Cut(text, "--timeout ")
 	line, _, _ := strings.Cut(after, "\n")
-	wait, err := time.ParseDuration(strings.TrimSpace(line))
-	return found && err == nil && text == units.PoolsUnit(h.Program, wait)
+	wait, _ := time.ParseDuration(strings.TrimSpace(line)) // 0 where there is none
+	return text == file.Text(h.Program, wait)
+}
+
+// EngineRuns says whether the engine's unit is active, for who must not start it: systemd listens on the engine's socket, and starts it
+// for whoever asks. Without systemd nobody starts it.
+func (h *Host) EngineRuns(ctx context.Context) (bool, error) {
+	if _, err := os.Stat(path.Join(h.Root, systemdFolder)); errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	answer, err := h.ask(ctx, "is-active", "docker.service")
+	return answer == "active", err
+}
+
+// ask asks systemd about a unit; the code of its answer says what its text says.
+func (h *Host) ask(ctx context.Context, question, unit string) (string, error) {
+	output, _, err := h.Run(ctx, "systemctl", question, unit)
+	if err != nil {
+		return "", fmt.Errorf("asking systemd: %w", err)
+	}
+	return cmp.Or(strings.TrimSpace(output), "no"), nil
 }
 
 func (h *Host) hasSystemd() error {
-	if _, err := os.Stat(path.Join(h.Root, "run/systemd/system")); err != nil { // sd_booted(3)
+	if _, err := os.Stat(path.Join(h.Root, systemdFolder)); err != nil {
 		return fmt.Errorf("this host was not booted with systemd, so there is nothing to install units into: %w", err)
 	}
 	return nil

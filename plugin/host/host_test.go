@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,13 +55,25 @@ func (m *machine) has(name string) bool {
 	return err == nil
 }
 
+// unitText is what a unit's file says.
+func unitText(t *testing.T, name string) string {
+	t.Helper()
+	all := units.All()
+	at := slices.IndexFunc(all, func(file units.File) bool { return file.Name == name })
+	assert.Assert(t, at >= 0)
+	return all[at].Text(program, time.Minute)
+}
+
 func TestInstallAndRemove(t *testing.T) {
 	m := newMachine(t)
 	const file = "/etc/systemd/system/homelab-storage-pools.service"
 	for range 2 {
 		assert.NilError(t, m.Install(t.Context(), 90*time.Second))
 	}
-	assert.DeepEqual(t, m.told[:3], []string{"systemctl daemon-reload", "systemctl enable homelab-storage-pools.service", "systemctl start --no-block homelab-storage-pools.service"})
+	assert.DeepEqual(t, m.told[:5], []string{
+		"systemctl daemon-reload", "systemctl enable homelab-storage-pools.service", "systemctl start --no-block homelab-storage-pools.service",
+		"systemctl enable homelab-storage-revive.timer", "systemctl start --no-block homelab-storage-revive.timer",
+	})
 	text, err := os.ReadFile(filepath.Join(m.Root, file))
 	assert.NilError(t, err)
 	assert.Assert(t, strings.Contains(string(text), "ExecStart=-"+program+" homelab host wait --timeout 1m30s\n"), "%s", text)
@@ -69,33 +82,47 @@ func TestInstallAndRemove(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, info.Mode().Perm(), os.FileMode(0o644))
 	const addition = "/etc/systemd/system/docker.service.d/homelab-storage.conf"
-	has := func(file string) {
+	has := func(pools, timer string) {
 		t.Helper()
 		list, err := m.Status(t.Context())
 		assert.NilError(t, err)
-		assert.Equal(t, list[0].File, file)
+		assert.DeepEqual(t, list, []Unit{
+			{Name: units.Pools, File: pools, Enabled: "answer to is-enabled", Active: "answer to is-active"},
+			{Name: units.Revive, File: timer, Enabled: "answer to is-enabled", Active: "answer to is-active"},
+		})
 	}
+	const service = "/etc/systemd/system/homelab-storage-revive.service"
 	m.put(t, addition, "[Service]\n")
-	has("changed")
+	has("changed", "installed")
+	m.put(t, service, "[Service]\n")
+	has("changed", "changed")
 	assert.NilError(t, m.Install(t.Context(), 90*time.Second))
-	has("installed")
-
-	list, err := m.Status(t.Context())
-	assert.NilError(t, err)
-	assert.DeepEqual(t, list, []Unit{{Name: units.Pools, File: "installed", Enabled: "answer to is-enabled", Active: "answer to is-active"}})
+	has("installed", "installed")
 	m.put(t, file, string(text)+"# mine\n")
-	has("changed")
+	has("changed", "installed")
 
 	m.told = nil
 	m.codes["stop"] = 5 // not loaded any more
 	removed, err := m.Remove(t.Context())
 	assert.NilError(t, err)
 	assert.Assert(t, removed && !m.has(file) && !m.has(filepath.Dir(addition)))
-	assert.DeepEqual(t, m.told, []string{"systemctl disable homelab-storage-pools.service", "systemctl daemon-reload", "systemctl stop homelab-storage-pools.service"})
+	assert.DeepEqual(t, m.told, []string{
+		"systemctl disable homelab-storage-pools.service", "systemctl disable homelab-storage-revive.timer", "systemctl daemon-reload",
+		"systemctl stop homelab-storage-pools.service", "systemctl reset-failed homelab-storage-pools.service",
+		"systemctl stop homelab-storage-revive.service", "systemctl reset-failed homelab-storage-revive.service",
+		"systemctl stop homelab-storage-revive.timer", "systemctl reset-failed homelab-storage-revive.timer",
+	})
+	assert.Assert(t, !m.has(service) && m.has("/etc/systemd/system"))
 	removed, err = m.Remove(t.Context())
 	assert.NilError(t, err)
 	assert.Assert(t, !removed)
-	has("missing")
+	has("missing", "missing")
+
+	m.put(t, file, "of a version without the timer")
+	m.told = nil
+	removed, err = m.Remove(t.Context())
+	assert.NilError(t, err)
+	assert.Assert(t, removed && !strings.Contains(strings.Join(m.told, "\n"), "timer"), "%v", m.told)
 
 	assert.NilError(t, m.Install(t.Context(), time.Minute))
 	m.put(t, filepath.Join(filepath.Dir(addition), "mine.conf"), "")
@@ -134,20 +161,40 @@ func TestInstallFailures(t *testing.T) {
 // What systemd itself says of the unit and of the addition.
 func TestUnitIsUnderstoodBySystemd(t *testing.T) {
 	need.Programs(t, "scripts/deps lab", "systemd-analyze")
-	file := filepath.Join(t.TempDir(), units.Pools)
-	assert.NilError(t, os.WriteFile(file, []byte(units.PoolsUnit(program, 5*time.Minute)), 0o600))
-	said, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", file).CombinedOutput()
-	assert.NilError(t, err, "%s", said)
-	assert.Equal(t, string(said), "")
-
 	folder := t.TempDir()
-	engine := filepath.Join(folder, "docker.service")
-	assert.NilError(t, os.WriteFile(engine, []byte("[Service]\nExecStart=/bin/true\n"), 0o600))
-	assert.NilError(t, os.Mkdir(filepath.Join(folder, filepath.Dir(units.Engine)), 0o700))
-	assert.NilError(t, os.WriteFile(filepath.Join(folder, units.Engine), []byte(units.EngineAddition), 0o600))
-	said, err = exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", engine).CombinedOutput()
+	files := []string{filepath.Join(folder, "docker.service")}
+	assert.NilError(t, os.WriteFile(files[0], []byte("[Service]\nExecStart=/bin/true\n"), 0o600))
+	for _, unit := range units.All() {
+		file := filepath.Join(folder, unit.Name)
+		assert.NilError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		assert.NilError(t, os.WriteFile(file, []byte(unit.Text("/bin/true", 5*time.Minute)), 0o600))
+		if filepath.Dir(file) == folder {
+			files = append(files, file)
+		}
+	}
+	said, err := exec.CommandContext(t.Context(), "systemd-analyze", append([]string{"verify", "--man=no"}, files...)...).CombinedOutput()
 	assert.NilError(t, err, "%s", said)
 	assert.Equal(t, string(said), "")
+}
+
+// systemd starts the engine for whoever connects to its socket.
+func TestEngineRuns(t *testing.T) {
+	m := newMachine(t)
+	runs := func() bool {
+		t.Helper()
+		found, err := m.EngineRuns(t.Context())
+		assert.NilError(t, err)
+		return found
+	}
+	assert.Assert(t, !runs())
+	said := "active\n"
+	m.Run = func(context.Context, string, ...string) (string, int, error) { return said, 0, nil }
+	assert.Assert(t, runs())
+	for _, said = range []string{"inactive\n", "failed\n", "activating\n", ""} {
+		assert.Assert(t, !runs(), said)
+	}
+	assert.NilError(t, os.RemoveAll(filepath.Join(m.Root, "run")))
+	assert.Assert(t, runs(), "without systemd nobody starts it")
 }
 
 func TestPurgeLeavesData(t *testing.T) {

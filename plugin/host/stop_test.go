@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -67,7 +66,7 @@ func TestShutdownUnmounts(t *testing.T) {
 // stopScript is what the unit has the shell do at shutdown, with some of its words replaced.
 func stopScript(t *testing.T, replaced ...string) string {
 	t.Helper()
-	_, after, found := strings.Cut(units.PoolsUnit(program, time.Minute), "\nExecStop=/bin/sh -c '")
+	_, after, found := strings.Cut(unitText(t, units.Pools), "\nExecStop=/bin/sh -c '")
 	assert.Assert(t, found)
 	script, _, found := strings.Cut(after, "'\n")
 	assert.Assert(t, found)

@@ -8,21 +8,48 @@ import (
 	"time"
 )
 
-// Pools is the name of the unit that waits for the pools at boot and unmounts them at shutdown.
-const Pools = "homelab-storage-pools.service"
+// File is one below the folder of an administrator's units (systemd.unit(5)).
+type File struct {
+	Name string
+	text string
+	// Enabled says that systemd is to start it now and at every boot; other files belong to such a one.
+	Enabled bool
+}
 
-//go:embed homelab-storage-pools.service
-var pools string
+// Names of the units that are enabled.
+const (
+	// Pools waits for the pools at boot and unmounts them at shutdown.
+	Pools = "homelab-storage-pools.service"
+	// Revive has the plugin enabled again that the engine gave up.
+	Revive = "homelab-storage-revive.timer"
+)
 
 // Engine is the addition to the engine's own unit that ends what an engine left that was killed at the wrong moment.
 const Engine = "docker.service.d/homelab-storage.conf"
 
-// EngineAddition is the text of that addition.
-//
-//go:embed docker.conf
-var EngineAddition string
+//go:embed homelab-storage-pools.service
+var pools string
 
-// PoolsUnit is that unit's text: the engine waits for the pools for so long at most, with the command that is at program.
-func PoolsUnit(program string, wait time.Duration) string {
-	return strings.NewReplacer("{{program}}", program, "{{wait}}", wait.String()).Replace(pools)
+//go:embed docker.conf
+var engine string
+
+//go:embed homelab-storage-revive.service
+var reviveService string
+
+//go:embed homelab-storage-revive.timer
+var reviveTimer string
+
+// All lists the files in the order in which they are written. A file that is not enabled belongs to the next one that is.
+func All() []File {
+	return []File{
+		{Engine, engine, false},
+		{Pools, pools, true},
+		{"homelab-storage-revive.service", reviveService, false},
+		{Revive, reviveTimer, true},
+	}
+}
+
+// Text is what the file says: the engine waits for the pools for so long at most, with the command that is at program.
+func (f File) Text(program string, wait time.Duration) string {
+	return strings.NewReplacer("{{program}}", program, "{{wait}}", wait.String()).Replace(f.text)
 }

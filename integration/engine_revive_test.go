@@ -12,6 +12,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/integration/engine"
+	"github.com/homelab-storage/homelab-storage/integration/standin"
 )
 
 // enabled says whether the engine has the plugin enabled.
@@ -52,11 +53,15 @@ func TestAPluginThatTheEngineGaveUpIsEnabledAgain(t *testing.T) {
 	container := background(t, e, name, writer)
 	goesOn(t, e, container)
 	assert.Equal(t, revived(t, e), "", "it runs")
+	late := ok(t, e, "create", "--name", "late", "--restart", "always", "--volume", name+":/data", standin.Name, "sleep", "infinity")
 	givenUp(t, e)
 	goesOn(t, e, container)
-	assert.Equal(t, revived(t, e), "Enabled "+driver+" again, which the engine had given up.\n")
+	refused(t, e, "start", late)
+	assert.Equal(t, revived(t, e), "Enabled "+driver+" again, which the engine had given up.\nStarted late, which could not start without the plugin.\n")
+	assert.NilError(t, running(t, e, late))
+	ok(t, e, "rm", "--force", late)
 	assert.Equal(t, enabled(t, e), "true")
-	shell(t, e, name, "sqlite3 /data/app.db 'pragma integrity_check'")
+	shell(t, e, name, "test -s /data/app.db")
 	goesOn(t, e, container)
 
 	ok(t, e, "plugin", "disable", "--force", driver)

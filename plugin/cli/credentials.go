@@ -43,7 +43,7 @@ func (s *session) store() *credential.Store {
 // explained says what a refused access means.
 func explained(err error) error {
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		return fmt.Errorf("%w; only root may: try again with sudo", err)
+		return fmt.Errorf("%w; only root may do that: try again with sudo", err)
 	}
 	return err
 }

@@ -71,7 +71,7 @@ func (s *session) hostRemove() *cobra.Command {
 			removed, err := s.machine().Remove(command.Context())
 			switch {
 			case err != nil && os.Geteuid() != 0:
-				return fmt.Errorf("%w; only root may: try again with sudo", err)
+				return fmt.Errorf("%w; only root may do that: try again with sudo", err)
 			case err != nil:
 				return explained(err)
 			case !removed:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,9 +20,11 @@ const (
 	// standstillWait is how long nobody must have started the plugin: the engine unmounts what a plugin had after it has given it up, and a
 	// plugin that is enabled meanwhile, or twice at once, loses the folder in which containers see its mounts.
 	standstillWait = 3 * time.Second
-	// endingTimes is how many times longer that is while the engine still has the folder of the plugin's socket: it may be ending a process
-	// that has not listened in time, for 20 s (FACTS 1).
+	// endingTimes is how many times longer the engine may have the folder of the plugin's socket: it ends a process that has not listened in
+	// time, for 20 s (FACTS 1). One that cannot end keeps its folder, and is left to the next look.
 	endingTimes = 10
+	// askLimit bounds each question to the engine.
+	askLimit = 10 * time.Second
 
 	// Files of the run folder that count, and how often per hour a plugin is enabled: one that dies again and again is looked at by a person,
 	// who is told once.
@@ -41,7 +44,7 @@ func (s *session) hostRevive() *cobra.Command {
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return explained(s.revive(command.Context(), wait)) },
 	}
-	command.Flags().DurationVar(&wait, "wait", standstillWait, "how long nobody must have started it; ten times that while the engine may be ending it")
+	command.Flags().DurationVar(&wait, "wait", standstillWait, "how long nobody must have started it; it is left alone while the engine is ending it")
 	return command
 }
 
@@ -75,7 +78,16 @@ func (s *session) revive(ctx context.Context, wait time.Duration) (err error) {
 	if err := here.Enable(ctx, plugin.Name); err != nil {
 		return err
 	}
-	return s.done("Enabled %s again, which the engine had given up.", plugin.Name)
+	return errors.Join(s.done("Enabled %s again, which the engine had given up.", plugin.Name), s.startMissed(ctx, here, plugin))
+}
+
+// startMissed starts the containers that could not start while the plugin was disabled: the engine does not try again by itself.
+func (s *session) startMissed(ctx context.Context, here *engine.Engine, plugin engine.Plugin) error {
+	started, err := here.StartFailed(ctx, func(text string) bool { return strings.Contains(text, "looking up volume plugin "+plugin.Name) })
+	for _, container := range started {
+		err = errors.Join(err, s.done("Started %s, which could not start without the plugin.", container))
+	}
+	return err
 }
 
 // mayRevive counts one more, unless that would be one too many within the hour; the error says so once.
@@ -91,7 +103,7 @@ func (s *session) mayRevive(plugin engine.Plugin) (may bool, err error) {
 	if complaints, err := tally.Take(folder, complaintTally, 1, reviveHour); err != nil || complaints > 0 {
 		return false, err
 	}
-	return false, fmt.Errorf("the engine has given %[1]s up again; it was enabled %[2]d times within the last hour, and is enabled again when that is over. "+
+	return false, fmt.Errorf("the engine has given %[1]s up again; it was tried %[2]d times within the last hour, and is tried again when that is over. "+
 		"Look for its last words in journalctl --unit docker; at once: docker plugin enable %[1]s", plugin.Name, lately)
 }
 
@@ -110,17 +122,21 @@ func (s *session) pluginAnswers(ctx context.Context) bool {
 func (s *session) standstill(ctx context.Context, here *engine.Engine, wait time.Duration) (plugin engine.Plugin, stands bool, err error) {
 	ticker := time.NewTicker(wait / 3) //nolint:mnd // often enough to see one that somebody starts
 	defer ticker.Stop()
-	began := time.Now()
-	for since := began; ; {
+	var calm time.Time // since when the engine has nothing to do with it any more
+	for began := time.Now(); ; {
+		asked := time.Now()
 		plugin, stands, err = s.givenUp(ctx, here)
 		if err != nil || !stands {
 			return plugin, false, err
 		}
-		now := time.Now()
-		if s.ending(plugin) && now.Sub(began) < endingTimes*wait {
-			since = now
-		}
-		if now.Sub(since) >= wait {
+		switch ending := s.ending(plugin); {
+		case ending && asked.Sub(began) >= endingTimes*wait:
+			return plugin, false, nil
+		case ending:
+			calm = time.Time{}
+		case calm.IsZero():
+			calm = time.Now()
+		case asked.Sub(calm) >= wait:
 			return plugin, true, nil
 		}
 		select {
@@ -139,6 +155,8 @@ func (s *session) ending(plugin engine.Plugin) bool {
 
 // givenUp finds the plugin when the engine has given it up. An engine that does not run is not asked, for that would start it.
 func (s *session) givenUp(ctx context.Context, here *engine.Engine) (plugin engine.Plugin, given bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
 	if runs, err := s.machine().EngineRuns(ctx); err != nil || !runs {
 		return plugin, false, err
 	}

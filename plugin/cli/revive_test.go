@@ -51,7 +51,7 @@ func TestRevive(t *testing.T) {
 		assert.Assert(t, enabled)
 	}
 	said, enabled := n.revived(t)
-	assert.Equal(t, said, "homelab-storage: the engine has given homelab-storage:latest up again; it was enabled 3 times within the last hour, and is enabled "+
+	assert.Equal(t, said, "homelab-storage: the engine has given homelab-storage:latest up again; it was tried 3 times within the last hour, and is tried "+
 		"again when that is over. Look for its last words in journalctl --unit docker; at once: docker plugin enable homelab-storage:latest\n")
 	assert.Assert(t, !enabled)
 	said, enabled = n.revived(t)
@@ -104,25 +104,25 @@ func TestReviveBesideADisabledOne(t *testing.T) {
 
 // The engine ends a plugin that has not listened in time by its ID, for up to 20 s after it has given it up: it would end a new process.
 func TestReviveWaitsForTheEngine(t *testing.T) {
-	n := given(t)
-	folder := filepath.Join(n.root, "run/docker/plugins/1")
-	assert.NilError(t, os.MkdirAll(folder, 0o755))
-	began := time.Now()
-	_, enabled := n.revived(t)
-	assert.Assert(t, enabled && time.Since(began) >= 10*20*time.Millisecond, "%s", time.Since(began))
-
-	n = given(t)
-	folder = filepath.Join(n.root, "run/docker/plugins/1")
-	assert.NilError(t, os.MkdirAll(folder, 0o755))
-	looks := 0
-	n.asked = func() {
-		if looks++; looks == 3 { // the process has ended
-			assert.Check(t, os.Remove(folder))
-			began = time.Now()
-		}
+	for name, ends := range map[string]bool{"that ends the process": true, "that cannot end it": false} {
+		t.Run(name, func(t *testing.T) {
+			n := given(t)
+			folder := filepath.Join(n.root, "run/docker/plugins/1")
+			assert.NilError(t, os.MkdirAll(folder, 0o755))
+			began, looks := time.Now(), 0
+			n.asked = func() {
+				if looks++; looks == 3 && ends {
+					assert.Check(t, os.Remove(folder))
+					began = time.Now()
+				}
+			}
+			_, said := n.on(t, "host revive --wait 200ms")
+			took := time.Since(began)
+			assert.Equal(t, said != "", ends, said)
+			assert.Equal(t, len(n.told) > 0, ends, "%v", n.told)
+			assert.Assert(t, took >= 200*time.Millisecond && (ends || took >= 2*time.Second), "%s", took)
+		})
 	}
-	_, enabled = n.revived(t)
-	assert.Assert(t, enabled && looks > 3 && time.Since(began) >= 10*time.Millisecond, "%d looks", looks)
 }
 
 // The engine is not even asked while a plugin answers.
@@ -141,6 +141,19 @@ func TestReviveOfOneThatAnswers(t *testing.T) {
 	t.Cleanup(func() { _ = listening.Close() })
 	assert.NilError(t, s.revive(t.Context(), time.Second))
 	assert.Assert(t, !asked)
+}
+
+// A container that could not start without the plugin, and whose policy wants it up, is started with it.
+func TestReviveStartsWhatCouldNotStart(t *testing.T) {
+	n := given(t)
+	n.containers = `[{"Id":"a","Names":["/radarr"]},{"Id":"b","Names":["/sonarr"]}]`
+	n.inspected = map[string]string{
+		"a": `{"Name":"/radarr","State":{"Error":"error looking up volume plugin homelab-storage:latest: plugin \"homelab-storage:latest\" found but disabled"},"HostConfig":{"RestartPolicy":{"Name":"always"}}}`,
+		"b": `{"Name":"/sonarr","State":{"Error":"error looking up volume plugin other:latest: not found"},"HostConfig":{"RestartPolicy":{"Name":"always"}}}`,
+	}
+	_, said := n.on(t, "host revive --wait 20ms")
+	assert.Equal(t, said, "Enabled homelab-storage:latest again, which the engine had given up.\nStarted radarr, which could not start without the plugin.\n")
+	assert.DeepEqual(t, n.told, []string{"POST /plugins/homelab-storage:latest/enable", "POST /containers/a/start"})
 }
 
 func TestReviveFailures(t *testing.T) {

@@ -90,7 +90,8 @@ func (s *session) upgrade(ctx context.Context, here *engine.Engine, plugin engin
 	if err != nil {
 		return fmt.Errorf("the new version is enabled, and does not answer yet: %w", err)
 	}
-	return s.done("Upgraded from %s to %s; %s in use.", dash(before.Version), after.Version, counted(after.Mounted, "volume"))
+	return errors.Join(s.done("Upgraded from %s to %s; %s in use.", dash(before.Version), after.Version, counted(after.Mounted, "volume")),
+		s.startMissed(ctx, here, plugin))
 }
 
 // healthOf asks a managed plugin how it is.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,20 +73,21 @@ func (h *Host) Install(ctx context.Context, wait time.Duration) error {
 // Remove takes the units and the addition away again, without doing what they do at shutdown: pools in use stay mounted. It is repeated
 // without harm.
 func (h *Host) Remove(ctx context.Context) (removed bool, err error) {
-	var there []units.File
-	for _, file := range units.All() {
-		if _, err := os.Lstat(path.Join(h.Root, unitFolder, file.Name)); !errors.Is(err, fs.ErrNotExist) {
-			there = append(there, file)
-		}
-	}
+	there := slices.DeleteFunc(units.All(), func(file units.File) bool {
+		_, err := os.Lstat(path.Join(h.Root, unitFolder, file.Name))
+		return errors.Is(err, fs.ErrNotExist)
+	})
 	if len(there) == 0 {
 		return false, nil
 	}
-	for _, file := range there {
+	for _, file := range slices.Backward(there) { // a timer before its service
 		if file.Enabled {
 			if err := h.systemctl(ctx, "disable", file.Name); err != nil {
 				return false, err
 			}
+		}
+		if !file.ActsWhenStopped && path.Dir(file.Name) == "." {
+			h.stop(ctx, file.Name)
 		}
 	}
 	for _, file := range there {
@@ -97,12 +99,17 @@ func (h *Host) Remove(ctx context.Context) (removed bool, err error) {
 		return true, err
 	}
 	for _, file := range there {
-		if path.Dir(file.Name) == "." { // stopped only now: a unit without a file has no ExecStop
-			_ = h.systemctl(ctx, "stop", file.Name)         // one that was not active is not known any more
-			_ = h.systemctl(ctx, "reset-failed", file.Name) // nor one that has not failed
+		if file.ActsWhenStopped { // only now: without its file it does nothing
+			h.stop(ctx, file.Name)
 		}
 	}
 	return true, nil
+}
+
+// stop stops a unit, and has it forgotten that it failed. One that systemd does not know is stopped.
+func (h *Host) stop(ctx context.Context, unit string) {
+	_ = h.systemctl(ctx, "stop", unit)
+	_ = h.systemctl(ctx, "reset-failed", unit)
 }
 
 // Status tells how the units are.

@@ -107,10 +107,11 @@ func TestInstallAndRemove(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Assert(t, removed && !m.has(file) && !m.has(filepath.Dir(addition)))
 	assert.DeepEqual(t, m.told, []string{
-		"systemctl disable homelab-storage-pools.service", "systemctl disable homelab-storage-revive.timer", "systemctl daemon-reload",
-		"systemctl stop homelab-storage-pools.service", "systemctl reset-failed homelab-storage-pools.service",
-		"systemctl stop homelab-storage-revive.service", "systemctl reset-failed homelab-storage-revive.service",
+		"systemctl disable homelab-storage-revive.timer",
 		"systemctl stop homelab-storage-revive.timer", "systemctl reset-failed homelab-storage-revive.timer",
+		"systemctl stop homelab-storage-revive.service", "systemctl reset-failed homelab-storage-revive.service",
+		"systemctl disable homelab-storage-pools.service", "systemctl daemon-reload",
+		"systemctl stop homelab-storage-pools.service", "systemctl reset-failed homelab-storage-pools.service",
 	})
 	assert.Assert(t, !m.has(service) && m.has("/etc/systemd/system"))
 	removed, err = m.Remove(t.Context())

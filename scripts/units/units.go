@@ -14,6 +14,8 @@ type File struct {
 	text string
 	// Enabled says that systemd is to start it now and at every boot; other files belong to such a one.
 	Enabled bool
+	// ActsWhenStopped says that stopping it unmounts pools, as at shutdown.
+	ActsWhenStopped bool
 }
 
 // Names of the units that are enabled.
@@ -42,10 +44,10 @@ var reviveTimer string
 // All lists the files in the order in which they are written. A file that is not enabled belongs to the next one that is.
 func All() []File {
 	return []File{
-		{Engine, engine, false},
-		{Pools, pools, true},
-		{"homelab-storage-revive.service", reviveService, false},
-		{Revive, reviveTimer, true},
+		{Name: Engine, text: engine},
+		{Name: Pools, text: pools, Enabled: true, ActsWhenStopped: true},
+		{Name: "homelab-storage-revive.service", text: reviveService},
+		{Name: Revive, text: reviveTimer, Enabled: true},
 	}
 }
 

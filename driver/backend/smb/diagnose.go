@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -92,16 +93,10 @@ func (b *Backend) forewarned(ctx context.Context, s share) error {
 	return b.reason(s, found)
 }
 
-// ask finds out whether a server answers where a share is mounted from. Its name matters only when it does not at once; then all its
-// addresses are tried together, so that one that is away costs whoever waits no second probeLimit.
+// ask finds out whether a server answers where a share is mounted from.
 func (b *Backend) ask(ctx context.Context, s share, mounted netip.Addr) finding {
-	there := []netip.Addr{mounted}
-	quick, cancel := context.WithTimeout(ctx, headStart)
-	defer cancel()
-	if _, err := b.race(quick, there, mounted, s.port, probeLimit); err != nil {
-		if found := b.examine(ctx, s); found.unreachable != nil || found.moved != nil {
-			return found
-		}
+	if found := b.reachable(ctx, s, mounted); found.unreachable != nil || found.moved != nil {
+		return found
 	}
 	if slices.Contains(s.versions, "1.0") {
 		return finding{}
@@ -111,7 +106,33 @@ func (b *Backend) ask(ctx context.Context, s share, mounted netip.Addr) finding 
 	if errors.Is(silent, errEnds) || errors.Is(silent, errOld) { // it is there, and its connection that the mount has may be well
 		silent = nil
 	}
-	return finding{addresses: there, asked: asked, silent: silent}
+	return finding{addresses: []netip.Addr{mounted}, asked: asked, silent: silent}
+}
+
+// reachable finds out whether a server accepts a connection where a share is mounted from. When it does not at once, its name is resolved
+// and all its addresses are tried beside that, so that one that is away costs whoever waits one probeLimit, and a resolver that is slow
+// nothing when the server is there.
+func (b *Backend) reachable(ctx context.Context, s share, mounted netip.Addr) finding {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	alone, examined := make(chan error, 1), make(chan finding, 1)
+	go func() {
+		_, err := b.race(ctx, []netip.Addr{mounted}, mounted, s.port, 0)
+		alone <- err
+	}()
+	examine := sync.OnceFunc(func() { go func() { examined <- b.examine(ctx, s) }() })
+	defer time.AfterFunc(headStart, examine).Stop()
+	for {
+		select {
+		case err := <-alone:
+			if err == nil {
+				return finding{}
+			}
+			examine()
+		case found := <-examined:
+			return found
+		}
+	}
 }
 
 // foundLately gives what was found of a server a moment ago, if that was that it is away.

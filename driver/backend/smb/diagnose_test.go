@@ -1,6 +1,7 @@
 package smb_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -141,6 +142,34 @@ func TestWellShareBesideOneThatHangs(t *testing.T) {
 		assert.NilError(t, err)
 		assert.Equal(t, took, time.Duration(0))
 		assert.Equal(t, b.probes(), dials+2, "the port, and the greeting")
+		b.kernel.Release(resolving)
+		b.kernel.Release(hold)
+	})
+}
+
+// A server that is slow to accept, as over a line that lost a packet, is there: a resolver that hangs is not waited for.
+func TestWellShareOfASlowServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first, err := b.backend.Stage(t.Context(), volume("v", ""))
+		assert.NilError(t, err)
+		_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
+		assert.NilError(t, err)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+		_, err = b.stage(t, patient, volume("v", ""))
+		assert.ErrorContains(t, err, "has not answered since")
+		resolving := b.kernel.Hold(mountertest.OpResolve, "")
+		b.dialling(func(ctx context.Context, _ string) error {
+			select {
+			case <-time.After(time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		took, err := b.stage(t, patient, volume("w", "", "soft"))
+		assert.NilError(t, err)
+		assert.Equal(t, took, 2*time.Second, "the port, and the greeting")
 		b.kernel.Release(resolving)
 		b.kernel.Release(hold)
 	})

@@ -17,6 +17,10 @@ import (
 // quickThreshold is o2cb's dead threshold of machines among which one is killed: (7 - 1) * 2 s.
 const quickThreshold = 7
 
+// sameLimit is how long a change may take to be seen on another node: a second, in which the node looks once (driver/run.go), where a
+// command takes as long itself, since three emulated machines share two processors.
+const sameLimit = 5 * time.Second
+
 // nodes are the machines of one cluster, with one pool.
 type nodes struct{ sites []*site }
 
@@ -40,17 +44,16 @@ func removed(volume string) string {
 // testCatalog makes and removes volumes on one node, and on all at once, and asks the others.
 func (n *nodes) testCatalog(t *testing.T) {
 	one, two, three := n.sites[0], n.sites[1], n.sites[2]
+	for _, s := range n.sites { // a node that joins the cluster has the others wait for their locks
+		s.eventually(t, "findmnt --types ocfs2 "+poolPath)
+	}
 	one.eventually(t, created("first", "db"))
-	for _, s := range n.sites {
-		s.ok(t, "docker volume ls --quiet | grep --line-regexp first")
-	}
+	n.everywhere(t, "docker volume ls --quiet | grep --line-regexp first")
 	two.eventually(t, removed("first"))
-	for _, s := range n.sites {
-		s.ok(t, "! docker volume ls --quiet | grep --line-regexp first")
-	}
+	n.everywhere(t, "! docker volume ls --quiet | grep --line-regexp first")
 	// A removed volume's name is free for another one at once, everywhere.
 	three.eventually(t, created("first", "config"))
-	assert.Equal(t, one.ok(t, "docker volume inspect --format '{{.Status.class}}' first"), "config")
+	n.everywhere(t, "docker volume inspect --format '{{.Status.class}}' first | grep config")
 	one.eventually(t, removed("first"))
 	n.race(t)
 }
@@ -73,8 +76,16 @@ func (n *nodes) race(t *testing.T) {
 		return err
 	})
 	n.sites[0].eventually(t, removed("raced"))
+	n.everywhere(t, "! docker volume ls --quiet | grep --line-regexp raced")
+}
+
+// everywhere waits until every node sees a change that was made a moment ago.
+func (n *nodes) everywhere(t *testing.T, script string) {
+	t.Helper()
 	for _, s := range n.sites {
-		s.ok(t, "! docker volume ls --quiet | grep --line-regexp raced")
+		began := time.Now()
+		s.eventually(t, script)
+		assert.Assert(t, time.Since(began) < sameLimit, "%s saw it after %s", s.node.Name(), time.Since(began))
 	}
 }
 

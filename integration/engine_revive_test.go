@@ -53,7 +53,7 @@ func TestAPluginThatTheEngineGaveUpIsEnabledAgain(t *testing.T) {
 	container := background(t, e, name, writer)
 	goesOn(t, e, container)
 	assert.Equal(t, revived(t, e), "", "it runs")
-	late := ok(t, e, "create", "--name", "late", "--restart", "always", "--volume", name+":/data", standin.Name, "sleep", "infinity")
+	late := ok(t, e, "create", "--name", "late", "--restart", "always", "--volume-driver", "homelab-storage", "--volume", name+":/data", standin.Name, "sleep", "infinity")
 	givenUp(t, e)
 	goesOn(t, e, container)
 	refused(t, e, "start", late)

@@ -3,6 +3,8 @@
 package integration
 
 import (
+	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,4 +63,45 @@ func TestUpgradeCommand(t *testing.T) {
 	ok(t, e, "rm", "--force", container)
 	assert.Equal(t, shell(t, e, name, "cat /data/file"), "kept")
 	unmounted(t, e, name)
+}
+
+// An upgrade that is killed when it has disabled the plugin is ended by the timer's command, under a container that writes on.
+func TestAnUpgradeThatWasKilledIsEnded(t *testing.T) {
+	e := bare(t, engine.Options{})
+	image := pushed(t, e)
+	ok(t, e, "plugin", "install", "--alias", "homelab-storage", "--grant-all-permissions", image, "STANDALONE=true")
+	name := volume(t, e, "")
+	container := background(t, e, name, writer)
+	goesOn(t, e, container)
+
+	run := e.Command(t.Context(), "sh", "-c", `echo $$ && exec "$0" "$@"`, filepath.Join(pluginFolder(t), "rootfs", "homelab-storage"), "upgrade", image)
+	run.Env = append(os.Environ(), e.Environment()...)
+	out, err := run.StdoutPipe()
+	assert.NilError(t, err)
+	assert.NilError(t, run.Start())
+	said := bufio.NewScanner(out)
+	assert.Assert(t, said.Scan())
+	pid := said.Text()
+	assert.Assert(t, said.Scan() && strings.HasPrefix(said.Text(), "Disabled "), said.Text())
+	_, err = e.Run(t.Context(), "kill", "-KILL", pid)
+	assert.NilError(t, err)
+	assert.Assert(t, run.Wait() != nil)
+	assert.Equal(t, enabled(t, e), "false")
+	goesOn(t, e, container)
+
+	eventually(t, func() error { // the engine may still be at it
+		said, err := command(t, e, "host", "revive")
+		if err == nil && !strings.HasPrefix(said, "Enabled "+driver+" again, whose upgrade was interrupted.") {
+			err = errors.New(said)
+		}
+		return err
+	})
+	assert.Assert(t, strings.Contains(ok(t, e, "plugin", "inspect", "--format", "{{join .Settings.Env \" \"}}", driver), "STANDALONE=true"))
+	shell(t, e, name, "test -s /data/app.db")
+	goesOn(t, e, container)
+	ok(t, e, "stop", container)
+	intact(t, e, container, name)
+
+	ok(t, e, "plugin", "disable", "--force", driver)
+	assert.Equal(t, revived(t, e), "", "somebody has disabled it")
 }

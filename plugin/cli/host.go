@@ -51,7 +51,8 @@ func (s *session) hostInstall() *cobra.Command {
 			"resets itself instead of shutting down. To change the time, install it again.\n\n" +
 			"The addition ends, before each start of the engine, what an engine left that was killed while it started a plugin again:\n" +
 			"Docker 20.10 does not start beside it.\n\n" +
-			"The timer enables the plugin again, within a minute, when the engine gave it up because it had died, or was slow.",
+			"The timer enables the plugin again, usually within a minute, when the engine gave it up because it had died, or was slow, and\n" +
+			"when an upgrade was interrupted.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := s.machine().Install(command.Context(), wait); err != nil {

@@ -20,9 +20,9 @@ import (
 type dockerd struct {
 	plugins, containers string
 	data                string            // the engine's folder
-	inspected           map[string]string // containers by ID
+	inspected           map[string]string // containers by ID, plugins by their path
 	told                []string
-	asked               func() // when it was asked for its plugins
+	asked, telling      func() // when it was asked for its plugins, and before it does anything
 }
 
 func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +31,9 @@ func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/v1.41")
 	if r.Method == http.MethodPost || r.Method == http.MethodDelete {
 		d.told = append(d.told, r.Method+" "+path)
+		if d.telling != nil {
+			d.telling()
+		}
 	}
 	if text, found := d.inspected[strings.TrimSuffix(strings.TrimPrefix(path, "/containers/"), "/json")]; found {
 		_, _ = w.Write([]byte(text))

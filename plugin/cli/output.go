@@ -61,6 +61,9 @@ func (s *session) done(format string, arguments ...any) error {
 	return err
 }
 
+// tell is done for those who have no use for its error.
+func (s *session) tell(format string, arguments ...any) { _ = s.done(format, arguments...) }
+
 // moment is a time for people.
 func moment(t time.Time) string {
 	if t.IsZero() {

@@ -37,7 +37,7 @@ func (s *session) hostRevive() *cobra.Command {
 	var wait time.Duration
 	command := &cobra.Command{
 		Use: "revive", Short: "Enable the plugin again when the engine gave it up; what the timer does",
-		Long: "Enable the plugin again when the engine gave it up; what the timer does each half minute.\n\n" +
+		Long: "Enable the plugin again when the engine gave it up, or an upgrade was interrupted; what the timer does each half minute.\n\n" +
 			"The engine starts a plugin again that dies, and disables it when it does not find its socket then: because it died once more at\n" +
 			"that very moment, or because the machine was too busy. A plugin that somebody disabled stays disabled. While docker.service is\n" +
 			"not active nothing is done, and never more than three times an hour.",
@@ -48,26 +48,31 @@ func (s *session) hostRevive() *cobra.Command {
 	return command
 }
 
-func (s *session) revive(ctx context.Context, wait time.Duration) (err error) {
+func (s *session) revive(ctx context.Context, wait time.Duration) error {
 	if wait < time.Millisecond {
 		return usageError{fmt.Errorf("--wait %s is too short; leave it out, or write a time such as 3s", wait)}
 	}
 	if s.pluginAnswers(ctx) {
-		return nil
+		return s.settle(ctx)
 	}
-	end, err := s.turn(ctx, 0)
-	if errors.Is(err, errNotOurTurn) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer end()
-	here, err := engine.Here()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, here.Close()) }()
+	return onEngine(func(here *engine.Engine) error {
+		if _, may, err := s.stopped(ctx, here); err != nil || !may {
+			return err
+		}
+		end, err := s.turn(ctx, 0)
+		if errors.Is(err, errNotOurTurn) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer end()
+		return s.enableAgain(ctx, here, wait)
+	})
+}
+
+// enableAgain enables the plugin when nobody else does.
+func (s *session) enableAgain(ctx context.Context, here *engine.Engine, wait time.Duration) error {
 	plugin, stands, err := s.standstill(ctx, here, wait)
 	if err != nil || !stands {
 		return err
@@ -75,15 +80,24 @@ func (s *session) revive(ctx context.Context, wait time.Duration) (err error) {
 	if may, err := s.mayRevive(plugin); err != nil || !may {
 		return err
 	}
-	if err := here.Enable(ctx, plugin.Name); err != nil {
+	record, err := s.interruption()
+	if err != nil || record.Plugin != plugin.Name {
+		if err := here.Enable(ctx, plugin.Name); err != nil {
+			return err
+		}
+		return errors.Join(s.done("Enabled %s again, which the engine had given up.", plugin.Name), s.startMissed(ctx, here, plugin))
+	}
+	if err := here.EnableWith(ctx, plugin.Name, record.Settings, s.tell); err != nil {
 		return err
 	}
-	return errors.Join(s.done("Enabled %s again, which the engine had given up.", plugin.Name), s.startMissed(ctx, here, plugin))
+	return errors.Join(s.endUpgrade(),
+		s.done("Enabled %s again, whose upgrade was interrupted. Repeat it if docker homelab status does not show the new version.", plugin.Name),
+		s.startMissed(ctx, here, plugin))
 }
 
 // startMissed starts the containers that could not start while the plugin was disabled: the engine does not try again by itself.
 func (s *session) startMissed(ctx context.Context, here *engine.Engine, plugin engine.Plugin) error {
-	started, err := here.StartFailed(ctx, func(text string) bool { return strings.Contains(text, "looking up volume plugin "+plugin.Name) })
+	started, err := here.StartFailed(ctx, func(text string) bool { return strings.Contains(text, "looking up volume plugin "+plugin.Name+": ") })
 	for _, container := range started {
 		err = errors.Join(err, s.done("Started %s, which could not start without the plugin.", container))
 	}
@@ -125,7 +139,7 @@ func (s *session) standstill(ctx context.Context, here *engine.Engine, wait time
 	var calm time.Time // since when the engine has nothing to do with it any more
 	for began := time.Now(); ; {
 		asked := time.Now()
-		plugin, stands, err = s.givenUp(ctx, here)
+		plugin, stands, err = s.stopped(ctx, here)
 		if err != nil || !stands {
 			return plugin, false, err
 		}
@@ -153,8 +167,9 @@ func (s *session) ending(plugin engine.Plugin) bool {
 	return err == nil
 }
 
-// givenUp finds the plugin when the engine has given it up. An engine that does not run is not asked, for that would start it.
-func (s *session) givenUp(ctx context.Context, here *engine.Engine) (plugin engine.Plugin, given bool, err error) {
+// stopped finds the plugin when the engine has given it up, or an upgrade was interrupted. An engine that does not run is not asked, for that
+// would start it.
+func (s *session) stopped(ctx context.Context, here *engine.Engine) (plugin engine.Plugin, given bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	if runs, err := s.machine().EngineRuns(ctx); err != nil || !runs {
@@ -164,8 +179,12 @@ func (s *session) givenUp(ctx context.Context, here *engine.Engine) (plugin engi
 	if err != nil {
 		return plugin, false, err
 	}
-	if slices.ContainsFunc(all, func(one engine.Plugin) bool { return one.Enabled }) {
+	if len(all) == 0 || slices.ContainsFunc(all, func(one engine.Plugin) bool { return one.Enabled }) {
 		return plugin, false, nil // the engine starts it, or is about to give it up; two are too many
+	}
+	record, err := s.interruption()
+	if err != nil {
+		return plugin, false, err
 	}
 	var found []engine.Plugin
 	for _, one := range all {
@@ -173,7 +192,7 @@ func (s *session) givenUp(ctx context.Context, here *engine.Engine) (plugin engi
 		if err != nil {
 			return plugin, false, err
 		}
-		if given {
+		if given || one.Name == record.Plugin {
 			found = append(found, one)
 		}
 	}

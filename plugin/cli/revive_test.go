@@ -84,6 +84,18 @@ func TestReviveLeavesAlone(t *testing.T) {
 	}
 }
 
+// Where there is no plugin to enable, it leaves nothing.
+func TestReviveLeavesNothing(t *testing.T) {
+	n := given(t)
+	n.plugins = "[]"
+	for _, folder := range []string{n.host().RunFolder(), n.host().StateFolder()} {
+		assert.NilError(t, os.RemoveAll(folder))
+	}
+	said, _ := n.revived(t)
+	assert.Equal(t, said, "")
+	assert.Assert(t, !n.has("run/homelab-storage") && !n.has("var/lib/homelab-storage"))
+}
+
 // atWork has another command change the plugin until the test ends.
 func (n *node) atWork(t *testing.T) {
 	t.Helper()
@@ -146,9 +158,10 @@ func TestReviveOfOneThatAnswers(t *testing.T) {
 // A container that could not start without the plugin, and whose policy wants it up, is started with it.
 func TestReviveStartsWhatCouldNotStart(t *testing.T) {
 	n := given(t)
-	n.containers = `[{"Id":"a","Names":["/radarr"]},{"Id":"b","Names":["/sonarr"]}]`
+	n.containers = `[{"Id":"a","Names":["/radarr"]},{"Id":"b","Names":["/sonarr"]},{"Id":"d","Names":["/bazarr"]}]`
 	n.inspected = map[string]string{
-		"a": `{"Name":"/radarr","State":{"Error":"error looking up volume plugin homelab-storage:latest: plugin \"homelab-storage:latest\" found but disabled"},"HostConfig":{"RestartPolicy":{"Name":"always"}}}`,
+		"a": `{"Name":"/radarr","State":{"Error":"error looking up volume plugin homelab-storage:latest: plugin homelab-storage:latest found but disabled"},"HostConfig":{"RestartPolicy":{"Name":"always"}}}`,
+		"d": `{"Name":"/bazarr","State":{"Error":"error looking up volume plugin homelab-storage:2: plugin homelab-storage:2 found but disabled"},"HostConfig":{"RestartPolicy":{"Name":"always"}}}`,
 		"b": `{"Name":"/sonarr","State":{"Error":"error looking up volume plugin other:latest: not found"},"HostConfig":{"RestartPolicy":{"Name":"always"}}}`,
 	}
 	_, said := n.on(t, "host revive --wait 20ms")
@@ -181,5 +194,10 @@ func TestOneCommandAtATime(t *testing.T) {
 	assert.NilError(t, os.WriteFile(filepath.Join(n.root, "run/homelab-storage"), nil, 0o600))
 	end, err := s.turn(t.Context(), time.Millisecond)
 	assert.NilError(t, err, "who may not write there may not change the plugin either")
+	end()
+	assert.NilError(t, os.Remove(filepath.Join(n.root, "run/homelab-storage")))
+	assert.NilError(t, os.MkdirAll(filepath.Join(n.root, "run/homelab-storage", turnLock), 0o700))
+	end, err = s.turn(t.Context(), time.Millisecond)
+	assert.NilError(t, err, "a run folder that is full keeps nobody from mending the node")
 	end()
 }

@@ -24,8 +24,8 @@ func (s *session) uninstallCommand() *cobra.Command {
 			"records; never a volume's data.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return s.withEngine(command.Context(), func(ctx context.Context, here *engine.Engine, plugin engine.Plugin) error {
-				return s.uninstall(ctx, here, plugin, purge)
+			return s.withPlugin(command.Context(), func(here *engine.Engine, plugin engine.Plugin) error {
+				return s.uninstall(command.Context(), here, plugin, purge)
 			})
 		},
 	}
@@ -47,7 +47,7 @@ func (s *session) uninstall(ctx context.Context, here *engine.Engine, plugin eng
 	if err := here.RemovePlugin(context.WithoutCancel(ctx), plugin); err != nil {
 		return err
 	}
-	if err := s.done("Removed the plugin %s.", plugin.Name); err != nil {
+	if err := errors.Join(s.endUpgrade(), s.done("Removed the plugin %s.", plugin.Name)); err != nil {
 		return err
 	}
 	if err := s.tidy(ctx, purge); err != nil {

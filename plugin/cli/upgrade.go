@@ -28,31 +28,15 @@ func (s *session) upgradeCommand() *cobra.Command {
 			"version is enabled again.",
 		Args: between(1, 1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			return s.withEngine(command.Context(), func(ctx context.Context, here *engine.Engine, plugin engine.Plugin) error {
-				return s.upgrade(ctx, here, plugin, arguments[0])
+			return s.withPlugin(command.Context(), func(here *engine.Engine, plugin engine.Plugin) error {
+				return s.upgrade(command.Context(), here, plugin, arguments[0])
 			})
 		},
 	}
 }
 
-// withEngine does something with the engine and the plugin that it has of ours, while no other command does.
-func (s *session) withEngine(ctx context.Context, work func(context.Context, *engine.Engine, engine.Plugin) error) (err error) {
-	end, err := s.turn(ctx, turnLimit)
-	if err != nil {
-		return err
-	}
-	defer end()
-	here, err := engine.Here()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, here.Close()) }()
-	plugin, err := theOne(ctx, here)
-	if err != nil {
-		return err
-	}
-	return work(ctx, here, plugin)
-}
+// errNoPlugin says that none of ours is installed.
+var errNoPlugin = errors.New("the engine has no managed plugin of homelab-storage (docker plugin ls); a plain daemon is upgraded and removed by hand")
 
 // theOne is the managed plugin; of several the one that is enabled.
 func theOne(ctx context.Context, here *engine.Engine) (engine.Plugin, error) {
@@ -72,7 +56,7 @@ func theOne(ctx context.Context, here *engine.Engine) (engine.Plugin, error) {
 	case len(all) == 1:
 		return all[0], nil
 	case len(all) == 0:
-		return engine.Plugin{}, errors.New("the engine has no managed plugin of homelab-storage (docker plugin ls); a plain daemon is upgraded and removed by hand")
+		return engine.Plugin{}, errNoPlugin
 	}
 	return engine.Plugin{}, fmt.Errorf("the engine has %d plugins of homelab-storage, %d of them enabled; remove those that you do not use (docker plugin ls)", len(all), len(enabled))
 }
@@ -81,7 +65,15 @@ func (s *session) upgrade(ctx context.Context, here *engine.Engine, plugin engin
 	before, _ := s.healthOf(ctx, plugin) // one that does not work is a reason to upgrade
 	// Half an upgrade would be worse than one that nobody sees: a terminal that goes away does not end it.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
-	if err := here.Upgrade(ctx, plugin.Name, from, func(format string, arguments ...any) { _ = s.done(format, arguments...) }); err != nil {
+	settings, err := s.beginUpgrade(ctx, here, plugin)
+	if err != nil {
+		return err
+	}
+	err = here.Upgrade(ctx, plugin.Name, from, settings, s.tell)
+	if errors.Is(err, engine.ErrDown) {
+		return err // what is there may start later
+	}
+	if err = errors.Join(err, s.endUpgrade()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startLimit)

@@ -29,20 +29,28 @@ func (e *Engine) Installed(ctx context.Context, socket string) ([]Plugin, error)
 	return found, nil
 }
 
+// ErrDown says that no version of the plugin runs after an upgrade that failed.
+var ErrDown = errors.New("no version of the plugin runs")
+
+// Say tells the operator a line.
+type Say func(format string, arguments ...any)
+
 // upgrade is one replacement of a plugin by another version.
 type upgrade struct {
 	engine   *Engine
 	old      *types.Plugin
+	settings []string // as `docker plugin set` takes them
 	back     archive
-	say      func(format string, arguments ...any)
+	say      Say
 	disabled bool // by this upgrade, or before it
 }
 
 // Upgrade replaces a plugin by the version that a reference names, in a registry, or that is in a folder (as scripts/build-plugin
 // makes it; its name begins with "/" or "."). Settings are kept and containers run on: their mounts are not touched. Whatever
-// fails, the old version runs again, and the error says so. The context bounds what happens before the plugin is disabled: half
-// an upgrade would be worse than a late one.
-func (e *Engine) Upgrade(ctx context.Context, name, from string, say func(format string, arguments ...any)) error {
+// fails, the old version runs again, and the error says so; it matches [ErrDown] when none does. The settings are those that the plugin
+// is to have, as of [Engine.Settings]. The context bounds what happens before the plugin is disabled: half an upgrade would be worse than
+// a late one.
+func (e *Engine) Upgrade(ctx context.Context, name, from string, settings []string, say Say) error {
 	old, _, err := e.client.PluginInspectWithRaw(ctx, name)
 	if err != nil {
 		return fmt.Errorf("asking the Docker engine for the plugin %s: %w", name, err)
@@ -51,7 +59,7 @@ func (e *Engine) Upgrade(ctx context.Context, name, from string, say func(format
 	if err != nil {
 		return fmt.Errorf("asking the Docker engine for its folder: %w", err)
 	}
-	u := &upgrade{engine: e, old: old, say: say, disabled: !old.Enabled}
+	u := &upgrade{engine: e, old: old, settings: settings, say: say, disabled: !old.Enabled}
 	if u.back, err = archiveOf(old, info.DockerRootDir); err != nil {
 		return err
 	}
@@ -137,8 +145,7 @@ func (u *upgrade) disable(ctx context.Context) error {
 
 // finish sets what the engine forgets and enables the new version.
 func (u *upgrade) finish(ctx context.Context) error {
-	u.set(ctx)
-	if err := u.engine.Enable(ctx, u.old.Name); err != nil {
+	if err := u.engine.EnableWith(ctx, u.old.Name, u.settings, u.say); err != nil {
 		return u.putBack(ctx, err)
 	}
 	u.say("Enabled %s, with the settings that it had.", u.old.Name)
@@ -161,12 +168,11 @@ func (u *upgrade) putBack(ctx context.Context, why error) error {
 	_ = u.engine.disable(ctx, u.old.Name) // it may be disabled
 	err := u.replace(ctx, u.back)
 	if err == nil {
-		u.set(ctx)
-		err = u.engine.Enable(ctx, u.old.Name)
+		err = u.engine.EnableWith(ctx, u.old.Name, u.settings, u.say)
 	}
 	if err != nil {
-		return fmt.Errorf("the upgrade failed, and the old version could not be put back: no volume of %s can be mounted on this node until "+
-			"a version is installed again (docker plugin ls). Containers run on. The upgrade: %w; the way back: %w", u.old.Name, why, err)
+		return fmt.Errorf("the upgrade failed, and the old version could not be put back: %w, and no volume of %s can be mounted on this node until "+
+			"one does (docker plugin ls; docker plugin enable). Containers run on. The upgrade: %w; the way back: %w", ErrDown, u.old.Name, why, err)
 	}
 	return fmt.Errorf("the upgrade failed, and the old version of %s was put back: %w", u.old.Name, why)
 }
@@ -183,18 +189,29 @@ func (u *upgrade) replace(ctx context.Context, with archive) error {
 	return nil
 }
 
-// set gives the plugin the settings that it had: a new installation has none, and an upgrade resets the sources of mounts and the
-// paths of devices, while inspect shows the old ones (FACTS 1). One that the version does not have is told, and left out.
-func (u *upgrade) set(ctx context.Context) {
-	for _, setting := range settings(u.old) {
-		if err := u.engine.client.PluginSet(ctx, u.old.Name, []string{setting}); err != nil {
-			name, _, _ := strings.Cut(setting, "=") // a value may be a secret
-			u.say("The setting %s is not taken over: %v", name, err)
+// EnableWith gives a plugin that is disabled its settings and starts it: a new installation has none, and an upgrade resets the sources of
+// mounts and the paths of devices, while inspect shows the old ones (FACTS 1). A setting that the version does not have is told, and left
+// out.
+func (e *Engine) EnableWith(ctx context.Context, name string, settings []string, say Say) error {
+	for _, setting := range settings {
+		if err := e.client.PluginSet(ctx, name, []string{setting}); err != nil {
+			key, _, _ := strings.Cut(setting, "=") // a value may be a secret
+			say("The setting %s is not taken over: %v", key, err)
 		}
 	}
+	return e.Enable(ctx, name)
 }
 
-// settings are those of a plugin that are not the default, as `docker plugin set` takes them.
+// Settings are those of a plugin that are not the default, as `docker plugin set` takes them.
+func (e *Engine) Settings(ctx context.Context, name string) ([]string, error) {
+	plugin, _, err := e.client.PluginInspectWithRaw(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("asking the Docker engine for the plugin %s: %w", name, err)
+	}
+	return settings(plugin), nil
+}
+
+// settings are [Engine.Settings] of what inspect said.
 func settings(plugin *types.Plugin) []string {
 	var list []string
 	for _, env := range plugin.Config.Env {

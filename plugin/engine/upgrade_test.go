@@ -189,7 +189,7 @@ func TestUpgrade(t *testing.T) {
 		"nothing starts": {
 			fails: map[string]string{"POST enable": "dial failed"}, version: "old", stopped: true,
 			want:    calls("POST disable", pull, sets, "POST enable", "POST disable", replace, sets, "POST enable"),
-			problem: "the old version could not be put back: no volume of homelab-storage:latest can be mounted on this node until a version is installed again",
+			problem: "the old version could not be put back: no version of the plugin runs, and no volume of homelab-storage:latest can be mounted on this node until one does",
 		},
 		"a setting that is gone": {
 			fails: map[string]string{"POST set#2": "no such mount"}, want: calls("POST disable", pull, sets, "POST enable"), version: "new",
@@ -203,8 +203,10 @@ func TestUpgrade(t *testing.T) {
 				from = filepath.Join(t.TempDir(), "plugin")
 				plugin(t, from, "new")
 			}
+			had, err := e.Settings(t.Context(), name)
+			assert.NilError(t, err)
 			var said []string
-			err := e.Upgrade(t.Context(), name, from, func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) })
+			err = e.Upgrade(t.Context(), name, from, had, func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) })
 			if row.problem == "" {
 				assert.NilError(t, err)
 			} else {
@@ -213,6 +215,7 @@ func TestUpgrade(t *testing.T) {
 			assert.DeepEqual(t, m.calls, row.want)
 			assert.Equal(t, m.version, row.version)
 			assert.Equal(t, m.enabled, !row.stopped)
+			assert.Equal(t, errors.Is(err, ErrDown), row.stopped)
 			if title == "a setting that is gone" {
 				assert.Equal(t, said[1], "The setting data.source is not taken over: Error response from daemon: no such mount")
 			}
@@ -225,9 +228,9 @@ func TestUpgradeNeedsAWayBack(t *testing.T) {
 	m := &manager{}
 	e := manage(t, m)
 	assert.NilError(t, os.RemoveAll(filepath.Join(m.root, "plugins")))
-	err := e.Upgrade(t.Context(), name, image, func(string, ...any) {})
+	err := e.Upgrade(t.Context(), name, image, nil, func(string, ...any) {})
 	assert.ErrorContains(t, err, "cannot be kept as the way back; upgrade as root, on the node itself")
-	err = e.Upgrade(t.Context(), "other", image, func(string, ...any) {})
+	err = e.Upgrade(t.Context(), "other", image, nil, func(string, ...any) {})
 	assert.Assert(t, err != nil)
 	assert.Equal(t, len(m.calls), 0)
 	_, err = archiveOfFolder(t.TempDir())

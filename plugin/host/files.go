@@ -90,6 +90,9 @@ func (h *Host) mountsBelow(name string) ([]string, error) {
 // RunFolder is the plugin's folder of what ends with a reboot.
 func (h *Host) RunFolder() string { return path.Join(h.Root, runFolder) }
 
+// StateFolder is the plugin's folder of what outlives a reboot.
+func (h *Host) StateFolder() string { return path.Join(h.Root, stateFolder) }
+
 // Forget removes what ends with a reboot anyway.
 func (h *Host) Forget() error { return h.remove(runFolder) }
 

@@ -125,17 +125,24 @@ func TestWellShareBesideOneThatCannotBeMounted(t *testing.T) {
 	})
 }
 
+// besideOneThatHangs mounts a share twice, and has the one of volume v hang until it is released; that of volume w is well.
+func (b *bench) besideOneThatHangs(t *testing.T) *mountertest.Hold {
+	t.Helper()
+	first, err := b.backend.Stage(t.Context(), volume("v", ""))
+	assert.NilError(t, err)
+	_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
+	assert.NilError(t, err)
+	hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
+	_, err = b.stage(t, patient, volume("v", ""))
+	assert.ErrorContains(t, err, "has not answered since")
+	return hold
+}
+
 // A mount that hangs for itself keeps no other one from being used: their server answers. No resolver is needed for that.
 func TestWellShareBesideOneThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		first, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
-		assert.NilError(t, err)
-		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-		_, err = b.stage(t, patient, volume("v", ""))
-		assert.ErrorContains(t, err, "has not answered since")
+		hold := b.besideOneThatHangs(t)
 		resolving := b.kernel.Hold(mountertest.OpResolve, "")
 		dials := b.probes()
 		took, err := b.stage(t, patient, volume("w", "", "soft"))
@@ -151,13 +158,7 @@ func TestWellShareBesideOneThatHangs(t *testing.T) {
 func TestWellShareOfASlowServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		first, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
-		assert.NilError(t, err)
-		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-		_, err = b.stage(t, patient, volume("v", ""))
-		assert.ErrorContains(t, err, "has not answered since")
+		hold := b.besideOneThatHangs(t)
 		resolving := b.kernel.Hold(mountertest.OpResolve, "")
 		b.dialling(func(ctx context.Context, _ string) error {
 			select {
@@ -179,13 +180,7 @@ func TestWellShareOfASlowServer(t *testing.T) {
 func TestWellShareOfAServerThatTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		first, err := b.backend.Stage(t.Context(), volume("v", ""))
-		assert.NilError(t, err)
-		_, err = b.backend.Stage(t.Context(), volume("w", "", "soft"))
-		assert.NilError(t, err)
-		hold := b.kernel.Hold(mountertest.OpDo, "share "+first.Base.Path)
-		_, err = b.stage(t, patient, volume("v", ""))
-		assert.ErrorContains(t, err, "has not answered since")
+		hold := b.besideOneThatHangs(t)
 		b.says = "" // not a word, and the end
 		took, err := b.stage(t, patient, volume("w", "", "soft"))
 		assert.NilError(t, err)

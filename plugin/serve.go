@@ -18,6 +18,7 @@ import (
 	"github.com/homelab-storage/homelab-storage/plugin/cli"
 	"github.com/homelab-storage/homelab-storage/plugin/config"
 	"github.com/homelab-storage/homelab-storage/plugin/protocol"
+	"github.com/homelab-storage/homelab-storage/plugin/unfinished"
 )
 
 // drainLimit bounds the end of running calls after SIGTERM; the engine sends SIGKILL after ten seconds (FACTS 1).
@@ -44,6 +45,11 @@ func serve(ctx context.Context, options cli.ServeOptions) error {
 	listening, err := protocol.Listen(ctx, options.Socket)
 	if err != nil {
 		return err
+	}
+	if unable == nil {
+		if err := unfinished.Forget(host.HostPath(options.StateDir)); err != nil {
+			log.WithError(err).Warn("the record of an upgrade is not removed")
+		}
 	}
 	var ready atomic.Pointer[parts]
 	server := protocol.New(protocol.Options{

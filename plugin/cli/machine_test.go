@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,6 +22,7 @@ type dockerd struct {
 	plugins, containers string
 	data                string            // the engine's folder
 	inspected           map[string]string // containers by ID, plugins by their path
+	fails               map[string]string // by path
 	told                []string
 	asked, telling      func() // when it was asked for its plugins, and before it does anything
 }
@@ -30,13 +32,22 @@ func (d *dockerd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	path := strings.TrimPrefix(r.URL.Path, "/v1.41")
 	if r.Method == http.MethodPost || r.Method == http.MethodDelete {
-		d.told = append(d.told, r.Method+" "+path)
+		body, _ := io.ReadAll(io.LimitReader(r.Body, 100)) // an archive is longer
+		if !strings.HasSuffix(path, "/set") {
+			body = nil
+		}
+		d.told = append(d.told, strings.TrimSpace(r.Method+" "+path+" "+string(body)))
 		if d.telling != nil {
 			d.telling()
 		}
 	}
 	if text, found := d.inspected[strings.TrimSuffix(strings.TrimPrefix(path, "/containers/"), "/json")]; found {
 		_, _ = w.Write([]byte(text))
+	}
+	if text, found := d.fails[path]; found {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = fmt.Fprintf(w, `{"message":%q}`, text)
+		return
 	}
 	switch path {
 	case "/plugins":

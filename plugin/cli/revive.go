@@ -23,6 +23,8 @@ const (
 	// endingTimes is how many times longer the engine may have the folder of the plugin's socket: it ends a process that has not listened in
 	// time, for 20 s (FACTS 1). One that cannot end keeps its folder, and is left to the next look.
 	endingTimes = 10
+	// upgradeTimes is how many times longer an upgrade that was killed is left alone: the engine may go on with it.
+	upgradeTimes = 20
 	// askLimit bounds each question to the engine.
 	askLimit = 10 * time.Second
 
@@ -53,11 +55,11 @@ func (s *session) revive(ctx context.Context, wait time.Duration) error {
 		return usageError{fmt.Errorf("--wait %s is too short; leave it out, or write a time such as 3s", wait)}
 	}
 	if s.pluginAnswers(ctx) {
-		return s.settle(ctx)
+		return nil
 	}
 	return onEngine(func(here *engine.Engine) error {
-		if _, may, err := s.stopped(ctx, here); err != nil || !may {
-			return err
+		if _, may, err := s.stopped(ctx, here, wait); err == nil && !may {
+			return nil // nothing is left behind on a host without the plugin
 		}
 		end, err := s.turn(ctx, 0)
 		if errors.Is(err, errNotOurTurn) {
@@ -80,19 +82,16 @@ func (s *session) enableAgain(ctx context.Context, here *engine.Engine, wait tim
 	if may, err := s.mayRevive(plugin); err != nil || !may {
 		return err
 	}
-	record, err := s.interruption()
-	if err != nil || record.Plugin != plugin.Name {
-		if err := here.Enable(ctx, plugin.Name); err != nil {
-			return err
-		}
-		return errors.Join(s.done("Enabled %s again, which the engine had given up.", plugin.Name), s.startMissed(ctx, here, plugin))
+	why := "which the engine had given up."
+	var settings []string
+	if record, err := s.unfinished(); err == nil && record.Plugin == plugin.Name {
+		why = "which an upgrade had left disabled. Repeat it if docker homelab status does not show the new version."
+		settings = lost(record, plugin)
 	}
-	if err := here.EnableWith(ctx, plugin.Name, record.Settings, s.tell); err != nil {
+	if err := here.EnableWith(ctx, plugin.Name, settings, s.tell); err != nil {
 		return err
 	}
-	return errors.Join(s.endUpgrade(),
-		s.done("Enabled %s again, whose upgrade was interrupted. Repeat it if docker homelab status does not show the new version.", plugin.Name),
-		s.startMissed(ctx, here, plugin))
+	return errors.Join(s.done("Enabled %s again, %s", plugin.Name, why), s.startMissed(ctx, here, plugin))
 }
 
 // startMissed starts the containers that could not start while the plugin was disabled: the engine does not try again by itself.
@@ -117,7 +116,7 @@ func (s *session) mayRevive(plugin engine.Plugin) (may bool, err error) {
 	if complaints, err := tally.Take(folder, complaintTally, 1, reviveHour); err != nil || complaints > 0 {
 		return false, err
 	}
-	return false, fmt.Errorf("the engine has given %[1]s up again; it was tried %[2]d times within the last hour, and is tried again when that is over. "+
+	return false, fmt.Errorf("%[1]s does not stay enabled; it was tried %[2]d times within the last hour, and is tried again when that is over. "+
 		"Look for its last words in journalctl --unit docker; at once: docker plugin enable %[1]s", plugin.Name, lately)
 }
 
@@ -139,7 +138,7 @@ func (s *session) standstill(ctx context.Context, here *engine.Engine, wait time
 	var calm time.Time // since when the engine has nothing to do with it any more
 	for began := time.Now(); ; {
 		asked := time.Now()
-		plugin, stands, err = s.stopped(ctx, here)
+		plugin, stands, err = s.stopped(ctx, here, wait)
 		if err != nil || !stands {
 			return plugin, false, err
 		}
@@ -167,9 +166,9 @@ func (s *session) ending(plugin engine.Plugin) bool {
 	return err == nil
 }
 
-// stopped finds the plugin when the engine has given it up, or an upgrade was interrupted. An engine that does not run is not asked, for that
-// would start it.
-func (s *session) stopped(ctx context.Context, here *engine.Engine) (plugin engine.Plugin, given bool, err error) {
+// stopped finds the plugin when the engine has given it up, or an upgrade has left it disabled some time ago. An engine that does not run is
+// not asked, for that would start it.
+func (s *session) stopped(ctx context.Context, here *engine.Engine, wait time.Duration) (plugin engine.Plugin, given bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	if runs, err := s.machine().EngineRuns(ctx); err != nil || !runs {
@@ -182,22 +181,19 @@ func (s *session) stopped(ctx context.Context, here *engine.Engine) (plugin engi
 	if len(all) == 0 || slices.ContainsFunc(all, func(one engine.Plugin) bool { return one.Enabled }) {
 		return plugin, false, nil // the engine starts it, or is about to give it up; two are too many
 	}
-	record, err := s.interruption()
-	if err != nil {
-		return plugin, false, err
-	}
+	record, unreadable := s.unfinished()
 	var found []engine.Plugin
 	for _, one := range all {
 		given, err := here.GivenUp(ctx, one)
 		if err != nil {
 			return plugin, false, err
 		}
-		if given || one.Name == record.Plugin {
+		if given || left(record, one, wait) {
 			found = append(found, one)
 		}
 	}
 	if len(found) != 1 {
-		return plugin, false, nil
+		return plugin, false, unreadable
 	}
 	return found[0], true, nil
 }

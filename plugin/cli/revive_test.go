@@ -51,7 +51,7 @@ func TestRevive(t *testing.T) {
 		assert.Assert(t, enabled)
 	}
 	said, enabled := n.revived(t)
-	assert.Equal(t, said, "homelab-storage: the engine has given homelab-storage:latest up again; it was tried 3 times within the last hour, and is tried "+
+	assert.Equal(t, said, "homelab-storage: homelab-storage:latest does not stay enabled; it was tried 3 times within the last hour, and is tried "+
 		"again when that is over. Look for its last words in journalctl --unit docker; at once: docker plugin enable homelab-storage:latest\n")
 	assert.Assert(t, !enabled)
 	said, enabled = n.revived(t)
@@ -190,14 +190,17 @@ func TestOneCommandAtATime(t *testing.T) {
 	s := &session{options: Options{Host: n.host()}}
 	_, err := s.turn(t.Context(), time.Millisecond)
 	assert.ErrorIs(t, err, errNotOurTurn)
-	assert.NilError(t, os.RemoveAll(filepath.Join(n.root, "run/homelab-storage")))
-	assert.NilError(t, os.WriteFile(filepath.Join(n.root, "run/homelab-storage"), nil, 0o600))
-	end, err := s.turn(t.Context(), time.Millisecond)
-	assert.NilError(t, err, "who may not write there may not change the plugin either")
-	end()
-	assert.NilError(t, os.Remove(filepath.Join(n.root, "run/homelab-storage")))
-	assert.NilError(t, os.MkdirAll(filepath.Join(n.root, "run/homelab-storage", turnLock), 0o700))
-	end, err = s.turn(t.Context(), time.Millisecond)
-	assert.NilError(t, err, "a run folder that is full keeps nobody from mending the node")
-	end()
+}
+
+// A run folder that is full keeps nobody from mending the node; what nobody asked for is not done without a turn.
+func TestNoTurns(t *testing.T) {
+	n := given(t)
+	assert.NilError(t, os.Mkdir(filepath.Join(n.root, "run/homelab-storage", turnLock), 0o700))
+	said, enabled := n.revived(t)
+	assert.Assert(t, strings.HasPrefix(said, "homelab-storage: lock ") && !enabled, said)
+	n, _ = upgradable(t)
+	assert.NilError(t, os.RemoveAll(n.host().RunFolder()))
+	assert.NilError(t, os.WriteFile(n.host().RunFolder(), nil, 0o600))
+	_, said = n.on(t, "upgrade /no-such-folder")
+	assert.Assert(t, strings.Contains(said, "nothing was changed"), said)
 }

@@ -19,23 +19,21 @@ const (
 // errNotOurTurn says that another command is at it.
 var errNotOurTurn = errors.New("another docker homelab command is enabling, upgrading or removing the plugin of this node; try again when it has ended")
 
-// turn waits for the commands of this node that change the plugin. The lock falls with the process. Where there can be no lock, as in a
-// full or read-only run folder, the command goes on without: it may be what mends the node. Who may not write there may not change the
-// plugin either, and is told so by the engine.
+// turn waits for the commands of this node that change the plugin; the error is errNotOurTurn when they take longer than the limit. The lock
+// falls with the process.
 func (s *session) turn(ctx context.Context, limit time.Duration) (end func(), err error) {
 	dir, err := durable.Open(s.machine().RunFolder(), durable.MakeAll(), durable.Volatile())
 	if err != nil {
-		return func() {}, nil
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	lock, err := dir.Lock(ctx, turnLock)
+	if errors.Is(err, durable.ErrLocked) {
+		err = errNotOurTurn
+	}
 	if err != nil {
-		_ = dir.Close()
-		if errors.Is(err, durable.ErrLocked) {
-			return nil, errNotOurTurn
-		}
-		return func() {}, nil
+		return nil, errors.Join(err, dir.Close())
 	}
 	return func() { _ = errors.Join(lock.Unlock(), dir.Close()) }, nil
 }
@@ -50,13 +48,17 @@ func onEngine(work func(*engine.Engine) error) (err error) {
 	return work(here)
 }
 
-// withPlugin does something with the engine and the plugin that it has of ours, while no other command does.
+// withPlugin does something with the engine and the plugin that it has of ours, while no other command does. Where there can be no lock, as
+// in a run folder that is full, it goes on without: it may be what mends the node. Who may not write there may not change the plugin either,
+// and is told so by the engine.
 func (s *session) withPlugin(ctx context.Context, work func(*engine.Engine, engine.Plugin) error) error {
 	end, err := s.turn(ctx, turnLimit)
-	if err != nil {
-		return err
+	if errors.Is(err, errNotOurTurn) {
+		return errNotOurTurn
 	}
-	defer end()
+	if err == nil {
+		defer end()
+	}
 	return onEngine(func(here *engine.Engine) error {
 		plugin, err := theOne(ctx, here)
 		if errors.Is(err, errNoPlugin) {

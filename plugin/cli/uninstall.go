@@ -47,7 +47,8 @@ func (s *session) uninstall(ctx context.Context, here *engine.Engine, plugin eng
 	if err := here.RemovePlugin(context.WithoutCancel(ctx), plugin); err != nil {
 		return err
 	}
-	if err := errors.Join(s.endUpgrade(), s.done("Removed the plugin %s.", plugin.Name)); err != nil {
+	s.forgetUpgrade()
+	if err := s.done("Removed the plugin %s.", plugin.Name); err != nil {
 		return err
 	}
 	if err := s.tidy(ctx, purge); err != nil {

@@ -65,15 +65,13 @@ func (s *session) upgrade(ctx context.Context, here *engine.Engine, plugin engin
 	before, _ := s.healthOf(ctx, plugin) // one that does not work is a reason to upgrade
 	// Half an upgrade would be worse than one that nobody sees: a terminal that goes away does not end it.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
-	settings, err := s.beginUpgrade(ctx, here, plugin)
+	record, err := s.recordOf(ctx, here, plugin)
 	if err != nil {
 		return err
 	}
-	err = here.Upgrade(ctx, plugin.Name, from, settings, s.tell)
-	if errors.Is(err, engine.ErrDown) {
-		return err // what is there may start later
-	}
-	if err = errors.Join(err, s.endUpgrade()); err != nil {
+	err = here.Upgrade(ctx, plugin.Name, from, engine.UpgradeOptions{Settings: record.Settings, Disabling: func() { s.begin(record) }, Say: s.tell})
+	s.settle(context.WithoutCancel(ctx), here)
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startLimit)

@@ -30,3 +30,23 @@ func TestContainersOfVolumes(t *testing.T) {
 	assert.ErrorContains(t, e.Start(t.Context(), "broken"), "starting the container broken: Error response from daemon: no such image")
 	assert.ErrorContains(t, (&fakeEngine{}).serve(t).Stop(t.Context(), "broken"), "stopping the container broken")
 }
+
+func TestContainersOfADriver(t *testing.T) {
+	f := &fakeEngine{answers: map[string]string{
+		"/containers/json": `[
+		{"Id":"a","Names":["/radarr"],"State":"running","Mounts":[{"Type":"volume","Name":"radarr","Driver":"homelab-storage:latest"}]},
+		{"Id":"b","Names":["/old"],"State":"exited","Mounts":[{"Type":"volume","Name":"sonarr","Driver":"homelab-storage:latest"}]},
+		{"Id":"c","Names":["/other"],"State":"running","Mounts":[{"Type":"volume","Name":"x","Driver":"local"}]}]`,
+		"/plugins": `[{"Id":"1","Name":"homelab-storage:latest","Enabled":false,"Config":{"Interface":{"Socket":"homelab-storage.sock"}}}]`,
+	}}
+	e := f.serve(t)
+	running, stopped, err := e.OfDriver(t.Context(), name)
+	assert.NilError(t, err)
+	assert.Equal(t, len(running)+len(stopped), 2)
+	assert.Equal(t, running[0].Name+" "+stopped[0].Name, "radarr old")
+	found, err := e.Installed(t.Context(), "homelab-storage.sock")
+	assert.NilError(t, err)
+	assert.DeepEqual(t, found, []Plugin{{ID: "1", Name: name}})
+	_, _, err = (&fakeEngine{}).serve(t).OfDriver(t.Context(), name)
+	assert.ErrorContains(t, err, "which containers use volumes of homelab-storage:latest")
+}

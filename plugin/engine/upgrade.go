@@ -35,22 +35,28 @@ var ErrDown = errors.New("no version of the plugin runs")
 // Say tells the operator a line.
 type Say func(format string, arguments ...any)
 
+// UpgradeOptions are what an upgrade needs of its caller.
+type UpgradeOptions struct {
+	Settings  []string // those that the plugin is to have, as of [Engine.Settings]
+	Disabling func()   // is called before the plugin is disabled, and again when it may have run meanwhile
+	Say       Say
+}
+
 // upgrade is one replacement of a plugin by another version.
 type upgrade struct {
 	engine   *Engine
 	old      *types.Plugin
-	settings []string // as `docker plugin set` takes them
 	back     archive
-	say      Say
 	disabled bool // by this upgrade, or before it
+
+	UpgradeOptions
 }
 
 // Upgrade replaces a plugin by the version that a reference names, in a registry, or that is in a folder (as scripts/build-plugin
 // makes it; its name begins with "/" or "."). Settings are kept and containers run on: their mounts are not touched. Whatever
-// fails, the old version runs again, and the error says so; it matches [ErrDown] when none does. The settings are those that the plugin
-// is to have, as of [Engine.Settings]. The context bounds what happens before the plugin is disabled: half an upgrade would be worse than
-// a late one.
-func (e *Engine) Upgrade(ctx context.Context, name, from string, settings []string, say Say) error {
+// fails, the old version runs again, and the error says so; it matches [ErrDown] when none does. The context bounds what happens before the
+// plugin is disabled: half an upgrade would be worse than a late one.
+func (e *Engine) Upgrade(ctx context.Context, name, from string, options UpgradeOptions) error {
 	old, _, err := e.client.PluginInspectWithRaw(ctx, name)
 	if err != nil {
 		return fmt.Errorf("asking the Docker engine for the plugin %s: %w", name, err)
@@ -59,7 +65,7 @@ func (e *Engine) Upgrade(ctx context.Context, name, from string, settings []stri
 	if err != nil {
 		return fmt.Errorf("asking the Docker engine for its folder: %w", err)
 	}
-	u := &upgrade{engine: e, old: old, settings: settings, say: say, disabled: !old.Enabled}
+	u := &upgrade{engine: e, old: old, disabled: !old.Enabled, UpgradeOptions: options}
 	if u.back, err = archiveOf(old, info.DockerRootDir); err != nil {
 		return err
 	}
@@ -73,15 +79,17 @@ func isFolder(from string) bool { return strings.HasPrefix(from, "/") || strings
 
 // fromRegistry asks the registry first, which is when the engine's client asks for the permissions; the plugin is disabled then.
 func (u *upgrade) fromRegistry(ctx context.Context, reference string) error {
-	working := context.WithoutCancel(ctx)
+	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, cancel)
 	asked := false
 	answer, err := u.engine.client.PluginUpgrade(working, u.old.Name, types.PluginInstallOptions{
 		RemoteRef: reference,
 		AcceptPermissionsFunc: func(context.Context, types.PluginPrivileges) (bool, error) {
-			asked = true
-			if err := ctx.Err(); err != nil {
-				return false, err
+			if !stop() {
+				return false, ctx.Err()
 			}
+			asked = true
 			return true, u.disable(working)
 		},
 	})
@@ -135,20 +143,28 @@ func (u *upgrade) disable(ctx context.Context) error {
 	if u.disabled {
 		return nil
 	}
+	u.Disabling()
 	if err := u.engine.disable(ctx, u.old.Name); err != nil {
+		u.disabled = !u.enabled(ctx) // the engine may have failed when it had ended it
 		return err
 	}
 	u.disabled = true
-	u.say("Disabled %s; containers run on.", u.old.Name)
+	u.Say("Disabled %s; containers run on.", u.old.Name)
 	return nil
+}
+
+// enabled says whether the old version certainly is.
+func (u *upgrade) enabled(ctx context.Context) bool {
+	plugin, _, err := u.engine.client.PluginInspectWithRaw(ctx, u.old.Name)
+	return err == nil && plugin.Enabled
 }
 
 // finish sets what the engine forgets and enables the new version.
 func (u *upgrade) finish(ctx context.Context) error {
-	if err := u.engine.EnableWith(ctx, u.old.Name, u.settings, u.say); err != nil {
+	if err := u.engine.EnableWith(ctx, u.old.Name, u.Settings, u.Say); err != nil {
 		return u.putBack(ctx, err)
 	}
-	u.say("Enabled %s, with the settings that it had.", u.old.Name)
+	u.Say("Enabled %s, with the settings that it had.", u.old.Name)
 	return nil
 }
 
@@ -157,7 +173,7 @@ func (u *upgrade) stay(ctx context.Context, why error) error {
 	if !u.disabled {
 		return fmt.Errorf("nothing was changed: %w", why)
 	}
-	if err := u.engine.Enable(ctx, u.old.Name); err != nil {
+	if err := u.engine.EnableWith(ctx, u.old.Name, u.Settings, u.Say); err != nil {
 		return u.putBack(ctx, errors.Join(why, err))
 	}
 	return fmt.Errorf("the upgrade failed, and the old version of %s is enabled again: %w", u.old.Name, why)
@@ -165,14 +181,18 @@ func (u *upgrade) stay(ctx context.Context, why error) error {
 
 // putBack installs the old version anew.
 func (u *upgrade) putBack(ctx context.Context, why error) error {
+	u.Disabling()
 	_ = u.engine.disable(ctx, u.old.Name) // it may be disabled
+	next := "docker plugin ls, and install one with the name and the settings that it had"
 	err := u.replace(ctx, u.back)
 	if err == nil {
-		err = u.engine.EnableWith(ctx, u.old.Name, u.settings, u.say)
+		next = "docker plugin enable " + u.old.Name
+		err = u.engine.EnableWith(ctx, u.old.Name, u.Settings, u.Say)
 	}
 	if err != nil {
+		u.Disabling()
 		return fmt.Errorf("the upgrade failed, and the old version could not be put back: %w, and no volume of %s can be mounted on this node until "+
-			"one does (docker plugin ls; docker plugin enable). Containers run on. The upgrade: %w; the way back: %w", ErrDown, u.old.Name, why, err)
+			"one does (%s). Containers run on. The upgrade: %w; the way back: %w", ErrDown, u.old.Name, next, why, err)
 	}
 	return fmt.Errorf("the upgrade failed, and the old version of %s was put back: %w", u.old.Name, why)
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type manager struct {
 	calls   []string
 	fails   map[string]string // call -> text; a call counts down with "call#n"
 	stream  string            // what a download reports
+	before  func(call string)
 }
 
 func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -31,11 +33,17 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v1.41"), "/plugins/homelab-storage:latest")
 	call := r.Method + " " + strings.TrimPrefix(path, "/")
 	body, _ := io.ReadAll(r.Body)
+	if m.before != nil {
+		m.before(call)
+	}
 	if r.Method == http.MethodPost || r.Method == http.MethodDelete {
 		m.calls = append(m.calls, strings.TrimSpace(call+" "+m.detail(call, body)))
 	}
-	nth := fmt.Sprintf("%s#%d", call, m.count(call))
-	for _, key := range []string{call, nth} {
+	keys := []string{call, fmt.Sprintf("%s#%d", call, m.count(call))}
+	if m.count("POST disable") > 0 {
+		keys = append(keys, call+"#after")
+	}
+	for _, key := range keys {
 		if text, ok := m.fails[key]; ok {
 			refuse(w, http.StatusInternalServerError, text)
 			return
@@ -123,11 +131,14 @@ func plugin(t *testing.T, folder, version string) {
 }
 
 const (
-	name  = "homelab-storage:latest"
-	image = "nas:5000/homelab-storage:2"
+	name = "homelab-storage:latest"
+	// recorded is when an upgrade tells that it is about to disable the plugin.
+	recorded = "recorded"
+	image    = "nas:5000/homelab-storage:2"
 )
 
 var (
+	disable = []string{recorded, "POST disable"}
 	sets    = []string{`POST set ["POOL_NAME=media-apps"]`, `POST set ["data.source=/srv"]`, `POST set ["disk.path=/dev/sdx"]`}
 	replace = []string{"DELETE", "POST plugins/create config.json rootfs/ rootfs/homelab-storage"}
 )
@@ -158,41 +169,50 @@ func TestUpgrade(t *testing.T) {
 		problem string
 		stopped bool
 	}{
-		"from a registry": {want: calls("POST disable", pull, sets, "POST enable"), version: "new"},
-		"from a folder":   {folder: true, want: calls("POST disable", replace, sets, "POST enable"), version: "new"},
+		"from a registry": {want: calls(disable, pull, sets, "POST enable"), version: "new"},
+		"from a folder":   {folder: true, want: calls(disable, replace, sets, "POST enable"), version: "new"},
 		"no such image": {
 			fails: map[string]string{"GET plugins/privileges": "manifest unknown"}, version: "old",
 			problem: "nothing was changed: Error response from daemon: manifest unknown",
 		},
 		"not disabled": {
-			fails: map[string]string{"POST disable": "busy"}, want: calls("POST disable"), version: "old",
+			fails: map[string]string{"POST disable": "busy"}, want: calls(disable), version: "old",
 			problem: "nothing was changed: disabling homelab-storage:latest: Error response from daemon: busy",
 		},
 		"download fails": {
-			stream: "{\"status\":\"x\"}\n{\"error\":\"layer is gone\"}\n", want: calls("POST disable", pull, "POST enable"), version: "old",
+			stream: "{\"status\":\"x\"}\n{\"error\":\"layer is gone\"}\n", want: calls(disable, pull, sets, "POST enable"), version: "old",
 			problem: "the upgrade failed, and the old version of homelab-storage:latest is enabled again: layer is gone",
 		},
 		"report not understood": {
-			stream: "error", want: calls("POST disable", pull, "POST enable"), version: "old",
+			stream: "error", want: calls(disable, pull, sets, "POST enable"), version: "old",
 			problem: "is enabled again: the Docker engine's report is not understood",
 		},
 		"new one does not start": {
 			fails: map[string]string{"POST enable#1": "dial failed"}, version: "old",
-			want:    calls("POST disable", pull, sets, "POST enable", "POST disable", replace, sets, "POST enable"),
+			want:    calls(disable, pull, sets, "POST enable", disable, replace, sets, "POST enable"),
 			problem: "the upgrade failed, and the old version of homelab-storage:latest was put back: enabling homelab-storage:latest: Error response from daemon: dial failed",
 		},
 		"no folder's plugin": {
 			folder: true, fails: map[string]string{"POST plugins/create#1": "bad config"}, version: "old",
-			want:    calls("POST disable", replace, "POST disable", replace, sets, "POST enable"),
+			want:    calls(disable, replace, disable, replace, sets, "POST enable"),
 			problem: "was put back: installing homelab-storage:latest: Error response from daemon: bad config",
 		},
 		"nothing starts": {
 			fails: map[string]string{"POST enable": "dial failed"}, version: "old", stopped: true,
-			want:    calls("POST disable", pull, sets, "POST enable", "POST disable", replace, sets, "POST enable"),
-			problem: "the old version could not be put back: no version of the plugin runs, and no volume of homelab-storage:latest can be mounted on this node until one does",
+			want:    calls(disable, pull, sets, "POST enable", disable, replace, sets, "POST enable", recorded),
+			problem: "the old version could not be put back: no version of the plugin runs, and no volume of homelab-storage:latest can be mounted on this node until one does (docker plugin enable homelab-storage:latest)",
+		},
+		"not disabled, or not for certain": {
+			fails: map[string]string{"POST disable": "no space left", "GET json#after": "gone"}, want: calls(disable, sets, "POST enable"), version: "old",
+			problem: "the upgrade failed, and the old version of homelab-storage:latest is enabled again: disabling homelab-storage:latest: Error response from daemon: no space left",
+		},
+		"no way back": {
+			folder: true, fails: map[string]string{"POST plugins/create": "no space left"}, version: "old", stopped: true,
+			want:    calls(disable, replace, disable, replace, recorded),
+			problem: "until one does (docker plugin ls, and install one with the name and the settings that it had)",
 		},
 		"a setting that is gone": {
-			fails: map[string]string{"POST set#2": "no such mount"}, want: calls("POST disable", pull, sets, "POST enable"), version: "new",
+			fails: map[string]string{"POST set#2": "no such mount"}, want: calls(disable, pull, sets, "POST enable"), version: "new",
 		},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -206,7 +226,11 @@ func TestUpgrade(t *testing.T) {
 			had, err := e.Settings(t.Context(), name)
 			assert.NilError(t, err)
 			var said []string
-			err = e.Upgrade(t.Context(), name, from, had, func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) })
+			err = e.Upgrade(t.Context(), name, from, UpgradeOptions{
+				Settings:  had,
+				Disabling: func() { m.calls = append(m.calls, recorded) },
+				Say:       func(format string, arguments ...any) { said = append(said, fmt.Sprintf(format, arguments...)) },
+			})
 			if row.problem == "" {
 				assert.NilError(t, err)
 			} else {
@@ -223,14 +247,30 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// While nothing was disabled, an upgrade can be ended: a registry may hang.
+func TestUpgradeThatIsEndedInTime(t *testing.T) {
+	m := &manager{}
+	e := manage(t, m)
+	ctx, cancel := context.WithCancel(t.Context())
+	m.before = func(call string) {
+		if call == "GET plugins/privileges" {
+			cancel()
+		}
+	}
+	err := e.Upgrade(ctx, name, image, UpgradeOptions{})
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorContains(t, err, "nothing was changed")
+	assert.Equal(t, len(m.calls), 0)
+}
+
 // Without a way back nothing is begun.
 func TestUpgradeNeedsAWayBack(t *testing.T) {
 	m := &manager{}
 	e := manage(t, m)
 	assert.NilError(t, os.RemoveAll(filepath.Join(m.root, "plugins")))
-	err := e.Upgrade(t.Context(), name, image, nil, func(string, ...any) {})
+	err := e.Upgrade(t.Context(), name, image, UpgradeOptions{})
 	assert.ErrorContains(t, err, "cannot be kept as the way back; upgrade as root, on the node itself")
-	err = e.Upgrade(t.Context(), "other", image, nil, func(string, ...any) {})
+	err = e.Upgrade(t.Context(), "other", image, UpgradeOptions{})
 	assert.Assert(t, err != nil)
 	assert.Equal(t, len(m.calls), 0)
 	_, err = archiveOfFolder(t.TempDir())
@@ -246,24 +286,4 @@ func TestRemovePlugin(t *testing.T) {
 	m.fails = map[string]string{"POST disable": "no", "DELETE ": "never"}
 	assert.ErrorContains(t, e.RemovePlugin(t.Context(), Plugin{Name: name, Enabled: true}), "disabling homelab-storage:latest: Error response from daemon: no")
 	assert.ErrorContains(t, e.RemovePlugin(t.Context(), Plugin{Name: name}), "removing homelab-storage:latest: Error response from daemon: never")
-}
-
-func TestContainersOfADriver(t *testing.T) {
-	f := &fakeEngine{answers: map[string]string{
-		"/containers/json": `[
-		{"Id":"a","Names":["/radarr"],"State":"running","Mounts":[{"Type":"volume","Name":"radarr","Driver":"homelab-storage:latest"}]},
-		{"Id":"b","Names":["/old"],"State":"exited","Mounts":[{"Type":"volume","Name":"sonarr","Driver":"homelab-storage:latest"}]},
-		{"Id":"c","Names":["/other"],"State":"running","Mounts":[{"Type":"volume","Name":"x","Driver":"local"}]}]`,
-		"/plugins": `[{"Id":"1","Name":"homelab-storage:latest","Enabled":false,"Config":{"Interface":{"Socket":"homelab-storage.sock"}}}]`,
-	}}
-	e := f.serve(t)
-	running, stopped, err := e.OfDriver(t.Context(), name)
-	assert.NilError(t, err)
-	assert.Equal(t, len(running)+len(stopped), 2)
-	assert.Equal(t, running[0].Name+" "+stopped[0].Name, "radarr old")
-	found, err := e.Installed(t.Context(), "homelab-storage.sock")
-	assert.NilError(t, err)
-	assert.DeepEqual(t, found, []Plugin{{ID: "1", Name: name}})
-	_, _, err = (&fakeEngine{}).serve(t).OfDriver(t.Context(), name)
-	assert.ErrorContains(t, err, "which containers use volumes of homelab-storage:latest")
 }

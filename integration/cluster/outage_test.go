@@ -73,13 +73,13 @@ type writers struct {
 }
 
 // writesFiles says each file's name and checksum once it is written. What it reads again it compares; a difference ends it. An open(2)
-// that is under way when the kernel gives a connection up fails with EAGAIN or EBUSY before Linux 6.8, also on a hard mount
-// (docs/facts.md): it says so, and tries again.
+// or stat(2) that is under way when the kernel gives a connection up fails with EAGAIN, ECONNABORTED or EBUSY before Linux 6.8, also on a
+// hard mount (docs/facts.md): it says so, and tries again.
 const writesFiles = `copy() {
 	for try in $(seq 60); do
 		cp "$1" "$2" 2>/tmp/error && return
 		cat /tmp/error >&2
-		grep -q -e 'Resource temporarily unavailable' -e 'Device or resource busy' /tmp/error || return
+		grep -q -e 'Resource temporarily unavailable' -e 'Software caused connection abort' -e 'Device or resource busy' /tmp/error || return
 		sleep 1
 	done
 	return 1

@@ -28,21 +28,24 @@ func lost(record unfinished.Upgrade, plugin engine.Plugin) []string {
 	return record.Settings
 }
 
-// recordOf gives what to record of an upgrade, with the settings that the plugin is to have.
-func (s *session) recordOf(ctx context.Context, here *engine.Engine, plugin engine.Plugin) (unfinished.Upgrade, error) {
-	record := unfinished.Upgrade{Plugin: plugin.Name, ID: plugin.ID}
+// recordOf gives what to record of an upgrade, with the settings that the plugin is to have. One that goes on where another one was
+// interrupted is recorded at once.
+func (s *session) recordOf(ctx context.Context, here *engine.Engine, plugin engine.Plugin) (record unfinished.Upgrade, err error) {
+	before := unfinished.Upgrade{}
 	if !plugin.Enabled {
-		before, err := s.unfinished()
-		if err != nil {
+		if before, err = s.unfinished(); err != nil {
 			s.tell("The settings that the plugin had before the last upgrade are not known: %v", err)
 		}
-		if before.Plugin == plugin.Name && before.ID != plugin.ID {
-			return before, nil
-		}
 	}
-	var err error
-	record.Settings, err = here.Settings(ctx, plugin.Name)
-	return record, err
+	record = unfinished.Upgrade{Plugin: plugin.Name, ID: plugin.ID}
+	if record.Settings, err = here.Settings(ctx, plugin.Name); err != nil || before.Plugin != plugin.Name {
+		return record, err
+	}
+	if before.ID != plugin.ID {
+		record = before
+	}
+	s.begin(record)
+	return record, nil
 }
 
 // begin records an upgrade at the moment at which it disables the plugin. Without a record it goes on as well; it may be what mends the node.

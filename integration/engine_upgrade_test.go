@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"bufio"
 	"errors"
 	"os"
 	"path/filepath"
@@ -65,6 +64,15 @@ func TestUpgradeCommand(t *testing.T) {
 	unmounted(t, e, name)
 }
 
+// killedWhenItHasDisabled runs a command, and kills it as soon as it says that the plugin is disabled.
+const killedWhenItHasDisabled = `{ "$0" "$@" & echo $!; wait; } | {
+	read -r pid
+	while read -r line; do
+		echo "$line"
+		case $line in Disabled*) kill -KILL "$pid" ;; esac
+	done
+}`
+
 // An upgrade that is killed when it has disabled the plugin is ended by the timer's command, under a container that writes on.
 func TestAnUpgradeThatWasKilledIsEnded(t *testing.T) {
 	e := bare(t, engine.Options{})
@@ -74,18 +82,11 @@ func TestAnUpgradeThatWasKilledIsEnded(t *testing.T) {
 	container := background(t, e, name, writer)
 	goesOn(t, e, container)
 
-	run := e.Command(t.Context(), "sh", "-c", `echo $$ && exec "$0" "$@"`, filepath.Join(pluginFolder(t), "rootfs", "homelab-storage"), "upgrade", image)
+	run := e.Command(t.Context(), "sh", "-c", killedWhenItHasDisabled, filepath.Join(pluginFolder(t), "rootfs", "homelab-storage"), "upgrade", image)
 	run.Env = append(os.Environ(), e.Environment()...)
-	out, err := run.StdoutPipe()
-	assert.NilError(t, err)
-	assert.NilError(t, run.Start())
-	said := bufio.NewScanner(out)
-	assert.Assert(t, said.Scan())
-	pid := said.Text()
-	assert.Assert(t, said.Scan() && strings.HasPrefix(said.Text(), "Disabled "), said.Text())
-	_, err = e.Run(t.Context(), "kill", "-KILL", pid)
-	assert.NilError(t, err)
-	assert.Assert(t, run.Wait() != nil)
+	said, err := run.CombinedOutput()
+	assert.NilError(t, err, "%s", said)
+	assert.Assert(t, strings.HasPrefix(string(said), "Disabled "), "%s", said)
 	assert.Equal(t, enabled(t, e), "false")
 	const record = "/var/lib/homelab-storage/upgrade.json"
 	_, err = e.Run(t.Context(), "test", "-e", record)

@@ -46,6 +46,7 @@ func TestSystemdNodes(t *testing.T) {
 	}
 	t.Run("engine killed", func(t *testing.T) { n.sites[2].losesEngine(t, rows) })
 	t.Run("reboot", func(t *testing.T) { n.reboots(t, rows) })
+	t.Run("power cut in an upgrade", func(t *testing.T) { n.sites[1].losesPowerInUpgrade(t, rows) })
 	t.Run("late NAS", func(t *testing.T) { n.wakesLate(t, rows) })
 	var databases []string
 	for _, s := range n.sites {
@@ -85,6 +86,23 @@ func (n *nodes) reboots(t *testing.T, rows *ledger) {
 	assert.Assert(t, until.Sub(from) < stallLimit, "%s was kept waiting for %s", stays.node.Name(), until.Sub(from))
 	journal := leaves.ok(t, "journalctl --boot=-1 --output=short-monotonic --no-pager")
 	assert.Assert(t, !strings.Contains(journal, "fencing"), "%s", tail(journal))
+}
+
+// disabledByUpgrade begins an upgrade to the version that is there, and goes on when the plugin is disabled.
+const disabledByUpgrade = `sync # else the engine may have forgotten that its container had been started
+docker homelab upgrade "$(docker plugin inspect --format '{{.PluginReference}}' homelab-storage)" >/root/said 2>&1 &
+until grep --quiet ^Disabled /root/said; do kill -0 $! || { cat /root/said; exit 1; }; sleep 0.02; done`
+
+// losesPowerInUpgrade cuts the power when an upgrade has disabled the plugin. Nobody helps.
+func (s *site) losesPowerInUpgrade(t *testing.T, rows *ledger) {
+	s.ok(t, disabledByUpgrade)
+	assert.NilError(t, s.node.Kill(t.Context()))
+	assert.NilError(t, s.node.Boot(t.Context()))
+	measure(t, "from the agent's answer to the next row", func() { rows.grows(t, s.node.Name(), 3) })
+	assert.Equal(t, s.ok(t, "journalctl --unit homelab-storage-revive.service --output cat --boot"),
+		"Enabled homelab-storage:latest again, which an upgrade had left disabled. Repeat it if docker homelab status does not show the new version.\n"+
+			"Started writer, which could not start without the plugin.")
+	s.ok(t, "! test -e /var/lib/homelab-storage/upgrade.json")
 }
 
 // wakesLate cuts everybody's power, and gives the NAS's back minutes after the nodes'. Nobody helps: not where the engine waits for it, and

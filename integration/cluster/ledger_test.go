@@ -10,7 +10,7 @@ import (
 
 // TestLedger shows, without a lab, that the judge of the writers can say no.
 func TestLedger(t *testing.T) {
-	l := &ledger{rows: map[string]string{}}
+	l := newLedger()
 	for row, node := range map[string]string{"a-1": "node1", "a-2": "node1", "b-1": "node2", "c-1": "node1"} {
 		l.add(row, node)
 	}

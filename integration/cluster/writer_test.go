@@ -38,8 +38,11 @@ const acks = "/run/acks"
 type ledger struct {
 	mu     sync.Mutex
 	rows   map[string]string // row -> node
+	at     map[string]time.Time
 	latest time.Time
 }
+
+func newLedger() *ledger { return &ledger{rows: map[string]string{}, at: map[string]time.Time{}} }
 
 // follow begins to read what the writers of the machines acknowledge, until the test ends. There is none yet.
 func follow(t *testing.T, sites []*site) *ledger {
@@ -49,7 +52,7 @@ func follow(t *testing.T, sites []*site) *ledger {
 		_, err := s.node.Output(t.Context(), "docker rm --force writer 2>/dev/null; rm -rf "+acks)
 		return err
 	})
-	l := &ledger{rows: map[string]string{}}
+	l := newLedger()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for _, s := range sites {
@@ -84,7 +87,8 @@ func (l *ledger) add(row, node string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, known := l.rows[row]; !known {
-		l.rows[row], l.latest = node, time.Now()
+		l.latest = time.Now()
+		l.rows[row], l.at[row] = node, l.latest
 	}
 }
 

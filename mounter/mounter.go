@@ -156,6 +156,8 @@ type Mounter interface {
 	Unmount(ctx context.Context, target string) error
 	// Sync writes a file system's dirty data out (syncfs(2)).
 	Sync(ctx context.Context, place Place) error
+	// Uncache has this node forget what its page cache has of parts of a mounted disk; what is dirty or in use stays.
+	Uncache(ctx context.Context, disk Mount, parts []Part) error
 	// Users finds, for each target, the mounts of its directory (or of one below it: volume-subpath) in mount namespaces other
 	// than the plugin's and the host's that are no copies of the host's tree (D11): a copy is on the same mount point, that
 	// is the same directory of the same file system, as the original, or below a propagated-mount folder. A target without

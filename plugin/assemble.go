@@ -23,11 +23,12 @@ import (
 
 // parts is a working plugin.
 type parts struct {
-	mounter *mounter.Linux
-	watcher *config.Watcher
-	engine  *engine.Engine
-	driver  *driver.Driver
-	metrics *metrics.Metrics
+	mounter  *mounter.Linux
+	watcher  *config.Watcher
+	engine   *engine.Engine
+	driver   *driver.Driver
+	metrics  *metrics.Metrics
+	journals *ocfs2.Journals
 }
 
 // assemble wires the parts; this is the one place that knows them all.
@@ -47,6 +48,7 @@ func assemble(ctx context.Context, host *mounter.Linux, options cli.ServeOptions
 	if made.driver, err = newDriver(ctx, made, options, unseen, log); err != nil {
 		return nil, errors.Join(err, made.engine.Close(), made.watcher.Close())
 	}
+	made.journals = ocfs2.NewJournals(made.mounter, made.watcher, log)
 	made.metrics = metrics.New(version, func() driver.Health { return made.driver.Health(ctx) })
 	return made, nil
 }

@@ -87,6 +87,7 @@ func run(ctx context.Context, made *parts, process config.Process, log *logrus.E
 	background.Go(func() { collectAll(ctx) })
 	if made != nil {
 		background.Go(func() { made.watcher.Run(ctx) })
+		background.Go(func() { made.journals.Run(ctx) })
 		background.Go(func() {
 			if err := made.driver.Run(ctx); err != nil {
 				log.WithError(err).Error("background work ended")

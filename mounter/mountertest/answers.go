@@ -2,6 +2,7 @@ package mountertest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"os"
@@ -88,6 +89,15 @@ func (k *Kernel) Sync(ctx context.Context, place mounter.Place) error {
 		}
 		return nil
 	}, nil)
+}
+
+// Uncache is only noted.
+func (k *Kernel) Uncache(ctx context.Context, disk mounter.Mount, parts []mounter.Part) error {
+	action := Action{Op: OpUncache, Target: disk.Source}
+	for _, part := range parts {
+		action.Args = append(action.Args, fmt.Sprint(part.Offset, "+", part.Length))
+	}
+	return k.call(ctx, action, "uncache "+disk.Source, func() error { return nil }, nil)
 }
 
 // Users gives what SetUsers set; a target without users is not in the map.

@@ -25,6 +25,7 @@ const (
 	OpMountTmpfs Op = "mount tmpfs"
 	OpUnmount    Op = "unmount"
 	OpSync       Op = "sync"
+	OpUncache    Op = "uncache"
 	OpUsers      Op = "users"
 	OpOccupants  Op = "occupants"
 	OpOpenFiles  Op = "open files"
@@ -45,7 +46,7 @@ type Action struct {
 	Target   string // the place, target, program, host name, pool UUID or key
 	ReadOnly bool
 	Mask     []string
-	Args     []string // of a program
+	Args     []string // of a program, or the parts of a disk
 	Share    *mounter.Share
 	Tmpfs    *mounter.Tmpfs
 }

@@ -26,6 +26,9 @@ const (
 	findAgain = time.Minute
 )
 
+// everything is a whole disk.
+var everything = []mounter.Part{{}} //nolint:gochecknoglobals // a constant
+
 // Journals keeps this node's page cache free of the other nodes' journals, for each pool that is mounted. When a node dies, another one
 // replays its journal, and the kernel reads anew only those blocks of it that are in the cache with buffer heads (fs/ocfs2/journal.c,
 // ocfs2_force_read_journal): a page that somebody's read of the disk brought in - udev's, a backup's, dd's - or that is left of an earlier
@@ -111,12 +114,17 @@ func (j *Journals) look(ctx context.Context, pool string, mount mounter.Mount, k
 	ctx, cancel := context.WithTimeout(ctx, uncacheLimit)
 	defer cancel()
 	log := j.log.WithField("pool", pool)
+	if known.parts == nil {
+		_ = j.kernel.Uncache(ctx, mount, everything) // finding them takes a moment; what fails is told below
+	}
 	if known.parts == nil || !known.again.IsZero() && time.Now().After(known.again) {
 		parts, err := j.find(ctx, mount.Source)
+		if err != nil && known.parts == nil {
+			log.WithError(err).Warn("where the pool's journals are is not known: all that this node has cached of the disk's metadata is dropped every two seconds")
+		}
 		known.parts, known.again = parts, time.Time{}
 		if err != nil {
-			log.WithError(err).Warn("where the pool's journals are is not known: all that this node has cached of the disk's metadata is dropped every two seconds")
-			known.parts, known.again = []mounter.Part{{}}, time.Now().Add(findAgain)
+			known.parts, known.again = everything, time.Now().Add(findAgain)
 		}
 	}
 	said := ""

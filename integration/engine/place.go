@@ -27,7 +27,7 @@ func newPlace() (*place, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
-	lock, err := take(fresh)
+	lock, err := take(fresh, os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}
@@ -41,9 +41,13 @@ func newPlace() (*place, error) {
 	return p, nil
 }
 
-// take locks a folder for as long as this program lives, without waiting. Locks fall with the process that holds them.
-func take(folder string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+// lockName is of the first file in a folder, and of the last one that is removed.
+const lockName = "lock"
+
+// take locks a folder for as long as this program lives, without waiting. Locks fall with the process that holds them. Who makes the
+// folder makes the lock: in one that is just being removed it would be in the way.
+func take(folder string, create int) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(folder, lockName), create|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
@@ -61,8 +65,20 @@ func (p *place) cgroup() string { return "/" + filepath.Base(p.folder) }
 
 // remove removes the control groups and the folder of a host that has ended.
 func (p *place) remove() error {
-	err := errors.Join(removeCgroups("/sys/fs/cgroup", filepath.Base(p.cgroup())), os.RemoveAll(p.folder))
-	return errors.Join(err, p.lock.Close())
+	err := removeCgroups("/sys/fs/cgroup", filepath.Base(p.cgroup()))
+	entries, problem := os.ReadDir(p.folder)
+	if errors.Is(problem, fs.ErrNotExist) { // its owner was about to remove it when it was found
+		problem = nil
+	}
+	for _, entry := range entries {
+		if entry.Name() != lockName {
+			problem = errors.Join(problem, os.RemoveAll(filepath.Join(p.folder, entry.Name())))
+		}
+	}
+	if problem == nil {
+		problem = os.RemoveAll(p.folder)
+	}
+	return errors.Join(err, problem, p.lock.Close())
 }
 
 // reap removes the places that ended programs of this user have left.
@@ -76,9 +92,11 @@ func reap() error {
 		if !mine(folder) {
 			continue
 		}
-		lock, err := take(folder)
+		lock, err := take(folder, 0)
 		switch {
-		case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, fs.ErrNotExist): // in use, or just being removed
+		case errors.Is(err, syscall.EWOULDBLOCK): // in use
+		case errors.Is(err, fs.ErrNotExist):
+			_ = os.Remove(folder) // it is just being removed, or was when its program was killed
 		case err != nil:
 			failed = append(failed, err)
 		default:

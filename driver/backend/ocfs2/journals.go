@@ -31,8 +31,8 @@ var everything = []mounter.Part{{}} //nolint:gochecknoglobals // a constant
 
 // Journals keeps this node's page cache free of the other nodes' journals, for each pool that is mounted. When a node dies, another one
 // replays its journal, and the kernel reads anew only those blocks of it that are in the cache with buffer heads (fs/ocfs2/journal.c,
-// ocfs2_force_read_journal): a page that somebody's read of the disk brought in - udev's, a backup's, dd's - or that is left of an earlier
-// replay is taken as it is. It is of the past: what the dead node had written after it, with fsync, is lost (FACTS 2). What is read after
+// ocfs2_force_read_journal): a page that somebody's read of the disk brought in, as dd's or a backup's, or that may be left of an
+// earlier replay, is taken as it is. It is of the past: what the dead node had written after it, with fsync, is lost (FACTS 2). What is read after
 // the death is right, since a dead node's journal does not change, so that it is enough to forget it now and then.
 type Journals struct {
 	kernel   mounter.Mounter
@@ -119,7 +119,7 @@ func (j *Journals) look(ctx context.Context, pool string, mount mounter.Mount, k
 	}
 	if known.parts == nil || !known.again.IsZero() && time.Now().After(known.again) {
 		parts, err := j.find(ctx, mount.Source)
-		if err != nil && known.parts == nil {
+		if err != nil && known.parts == nil && !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends
 			log.WithError(err).Warn("where the pool's journals are is not known: all that this node has cached of the disk's metadata is dropped every two seconds")
 		}
 		known.parts, known.again = parts, time.Time{}

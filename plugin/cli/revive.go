@@ -42,7 +42,8 @@ func (s *session) hostRevive() *cobra.Command {
 		Long: "Enable the plugin again when the engine gave it up, or an upgrade was interrupted; what the timer does each half minute.\n\n" +
 			"The engine starts a plugin again that dies, and disables it when it does not find its socket then: because it died once more at\n" +
 			"that very moment, or because the machine was too busy. A plugin that somebody disabled stays disabled. While docker.service is\n" +
-			"not active nothing is done, and never more than three times an hour.",
+			"not active nothing is done, and never more than three times an hour. An upgrade that was interrupted is left alone for a minute,\n" +
+			"since the engine may go on with it.",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return explained(s.revive(command.Context(), wait)) },
 	}

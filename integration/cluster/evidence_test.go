@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
 )
 
 // evidence keeps what tells why a look did not find every row: whether another look does, what each machine sees of the database's files
@@ -13,7 +16,7 @@ import (
 func (n *nodes) evidence(t *testing.T, rows *ledger) {
 	t.Helper()
 	for range 3 {
-		text, err := n.running(t).inside(t, "sqlite3 -readonly -bail -cmd '.timeout 20000' /config/rows.db "+quote(readsRows))
+		text, err := n.running(t).inside(t, looksAtRows)
 		if err == nil {
 			t.Logf("another look: %s", rows.history(rows.acknowledged(), text))
 		} else {
@@ -91,4 +94,18 @@ func dashed(text string) string {
 		return "-"
 	}
 	return text
+}
+
+// TestHistory shows, without a lab, what is told of a loss.
+func TestHistory(t *testing.T) {
+	l := newLedger()
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	for i, row := range []string{"a-1", "a-2", "b-1", "b-2", "b-3"} {
+		l.add(row, "node"+row[:1])
+		l.at[row] = noon.Add(time.Duration(i) * time.Second)
+	}
+	assert.Equal(t, l.history(l.acknowledged(), "ok\na-1\na-2\nb-1\nc-1\n"),
+		"\nwriter 1, a, of nodea: acknowledged from 12:00:00.000 to 12:00:01.000; 2 rows are there, 0 are not, the first of them of -"+
+			"\nwriter 2, b, of nodeb: acknowledged from 12:00:02.000 to 12:00:04.000; 1 rows are there, 2 are not, the first of them of 12:00:03.000"+
+			"\nwriter 3, c, of (none acknowledged): acknowledged from  to ; 1 rows are there, 0 are not, the first of them of -")
 }

@@ -88,7 +88,9 @@ func aRound(random *rand.Rand) []kill {
 // acknowledged row: now and then in the writer's container, and on the pool at the end. -kills says how often and -seed repeats an order.
 func TestKills(t *testing.T) {
 	t.Logf("-seed=%d", *seed)
+	assert.Assert(t, *looks > 0, "-looks %d: at least 1", *looks)
 	random := rand.New(rand.NewPCG(*seed, 0))
+	assert.Assert(t, slices.ContainsFunc(aRound(random), func(way kill) bool { return !way.moves }), "-only %q kills nothing", *only)
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps}}, quickThreshold)}
 	rows := follow(t, n.sites)
 	n.serve(t, rows)
@@ -153,6 +155,9 @@ func (n *nodes) kill(t *testing.T, random *rand.Rand, rows *ledger, way kill) (n
 	return victim.node.Name(), next.Sub(began)
 }
 
+// looksAtRows is for a container whose writer goes on.
+var looksAtRows = "sqlite3 -readonly -bail -cmd '.timeout 20000' /config/rows.db " + quote(readsRows)
+
 // look finds every row that is acknowledged by now in the database, while the writer goes on. It reads in the namespaces of the writer's
 // container, where nothing outlives the writer: as long as it runs, its node has the directory, so that the locks of the reader and the
 // writer are of one kernel, and no other node writes (FACTS 2).
@@ -161,7 +166,7 @@ func (n *nodes) look(t *testing.T, rows *ledger) error {
 	acknowledged := rows.acknowledged()
 	var last error
 	for began := time.Now(); time.Since(began) < patience; pause(t, time.Second) {
-		text, err := n.running(t).inside(t, "sqlite3 -readonly -bail -cmd '.timeout 20000' /config/rows.db "+quote(readsRows))
+		text, err := n.running(t).inside(t, looksAtRows)
 		if err == nil {
 			if err = rows.finds(acknowledged, text); err != nil {
 				t.Logf("what was read until %s: %s", time.Now().Format("15:04:05.000"), rows.history(acknowledged, text))

@@ -42,6 +42,8 @@ type kill struct {
 	moves bool
 	// plugin says that the plugin dies, and survived that the writer does not notice.
 	plugin, survived bool
+	// before is done first, so that the writer has written some rows since.
+	before func(n *nodes, t *testing.T, s *site)
 	// do does it to the machine that runs the service, and undo what is left to do when the next writer has begun.
 	do, undo func(t *testing.T, n *nodes, s *site)
 }
@@ -63,7 +65,10 @@ func waysToDie() []kill {
 			s.ok(t, "kill -KILL $("+pluginPID+")")
 			s.killEngine(t)
 		}},
-		{name: "the node", times: 7, do: func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }},
+		{name: "the node", times: 4, do: func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }},
+		{name: "the node, after the others read its disk", times: 3, before: (*nodes).readDisk, do: func(t *testing.T, _ *nodes, s *site) {
+			assert.NilError(t, s.node.Kill(t.Context()))
+		}},
 		{name: "the task (service update)", times: 3, moves: true, do: func(t *testing.T, n *nodes, _ *site) {
 			n.sites[0].ok(t, "docker service update --force --detach writer")
 		}},
@@ -106,7 +111,7 @@ func TestKills(t *testing.T) {
 		if !way.moves {
 			killed++
 		}
-		t.Logf("%-44s %6.1f s", fmt.Sprintf("%d: %s on %s", killed, way.name, victim), length.Seconds())
+		t.Logf("%-56s %6.1f s", fmt.Sprintf("%d: %s on %s", killed, way.name, victim), length.Seconds())
 		if !way.moves && killed%*looks == 0 {
 			n.finds(t, rows, killed)
 		}
@@ -139,6 +144,10 @@ func (n *nodes) kill(t *testing.T, random *rand.Rand, rows *ledger, way kill) (n
 	if way.plugin {
 		victim.eventually(t, answers)
 		pause(t, dialPause)
+	}
+	if way.before != nil {
+		way.before(n, t, victim)
+		rows.grows(t, victim.node.Name(), 20)
 	}
 	pause(t, time.Duration(random.IntN(3000))*time.Millisecond)
 	known, began := rows.writers(), time.Now()

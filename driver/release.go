@@ -17,16 +17,18 @@ import (
 // releaseLimit bounds one try to write a pool out and give a hold back; the sweep tries again.
 const releaseLimit = 2 * time.Minute
 
-// closeLimit is how long the end of the process waits for releases under way.
-const closeLimit = 2 * time.Second
+// endLimit is how long releases may take from the first word of the process's end: the engine kills a plugin 10 s after it told it to end
+// (FACTS 1).
+const endLimit = 9 * time.Second
 
 // busyPause is between two tries to write out a pool on which an abandoned call is still going on.
 const busyPause = 250 * time.Millisecond
 
 // releases are the holds that are about to be given back, by volume ID.
 type releases struct {
-	mu      sync.Mutex // guards waiting; held for map operations only
+	mu      sync.Mutex // guards what follows, but for the group; held for map operations only
 	waiting map[string]*departure
+	ending  time.Time // since when nothing lingers; zero as long as the process goes on
 	group   sync.WaitGroup
 }
 
@@ -56,23 +58,44 @@ func (r *releases) pending(id string) bool {
 	return ok
 }
 
-// finish cancels what lingers and waits for the rest, for a while at most.
-func (r *releases) finish(limit time.Duration) {
+// hurry gives back what is about to be given back, now, and from now on without lingering: after the end of this process nobody would.
+// The engine may have been stopped, while its node goes on to be live for the others.
+func (r *releases) hurry() {
 	r.mu.Lock()
-	for _, going := range r.waiting {
-		going.stop()
+	defer r.mu.Unlock()
+	if r.ending.IsZero() {
+		r.ending = time.Now()
 	}
-	r.mu.Unlock()
+	for _, going := range r.waiting {
+		going.hasten()
+	}
+}
+
+// finish waits until everything is given back, for as long as the end of the process allows.
+func (r *releases) finish() {
+	r.hurry()
 	done := make(chan struct{})
 	go func() {
 		r.group.Wait()
 		close(done)
 	}()
-	timer := time.NewTimer(limit)
+	r.mu.Lock()
+	timer := time.NewTimer(time.Until(r.ending.Add(endLimit)))
+	r.mu.Unlock()
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
+		r.stop()
+	}
+}
+
+// stop keeps the holds that are not given back yet.
+func (r *releases) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, going := range r.waiting {
+		going.stop()
 	}
 }
 
@@ -81,15 +104,19 @@ func (r *releases) hasten(id string) *departure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	going := r.waiting[id]
-	if going == nil {
-		return nil
-	}
-	select {
-	case <-going.hurry:
-	default:
-		close(going.hurry)
+	if going != nil {
+		going.hasten()
 	}
 	return going
+}
+
+// hasten ends the lingering. Its caller has the mutex of the releases.
+func (g *departure) hasten() {
+	select {
+	case <-g.hurry:
+	default:
+		close(g.hurry)
+	}
 }
 
 func (r *releases) begin(id string, going *departure) {
@@ -100,6 +127,9 @@ func (r *releases) begin(id string, going *departure) {
 		r.waiting = map[string]*departure{}
 	}
 	r.waiting[id] = going
+	if !r.ending.IsZero() {
+		going.hasten()
+	}
 }
 
 // end takes a release off, done or not; one that took its place stays.

@@ -97,6 +97,9 @@ func run(ctx context.Context, made *parts, process config.Process, log *logrus.E
 	}
 	select {
 	case <-ctx.Done():
+		if made != nil {
+			made.driver.End()
+		}
 		return nil
 	case err := <-served:
 		return err

@@ -45,6 +45,7 @@ func TestSystemdNodes(t *testing.T) {
 		rows.grows(t, s.node.Name(), 3)
 	}
 	t.Run("engine killed", func(t *testing.T) { n.sites[2].losesEngine(t, rows) })
+	t.Run("engine stopped", func(t *testing.T) { n.stopsEngine(t, rows) })
 	t.Run("reboot", func(t *testing.T) { n.reboots(t, rows) })
 	t.Run("power cut in an upgrade", func(t *testing.T) { n.sites[1].losesPowerInUpgrade(t, rows) })
 	t.Run("late NAS", func(t *testing.T) { n.wakesLate(t, rows) })

@@ -105,6 +105,7 @@ type Driver struct {
 	failures failures
 	owed     owed
 	lost     complaint.Book // volumes in use whose hold is not what it should be
+	verdicts verdicts       // of volumes that are shared until a database is inside
 	strays   complaint.Book // pools that have a catalog of other nodes, or have lost the one of all
 	guard    *shares.Guard
 	// The background's kinds of work, see Run.

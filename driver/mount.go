@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"syscall"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
-	"github.com/homelab-storage/homelab-storage/driver/class"
-	"github.com/homelab-storage/homelab-storage/driver/guard"
-	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -199,49 +195,4 @@ func (d *Driver) isMounted(ctx context.Context, name string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// join takes the hold of the volume's directory for this node.
-func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend.Staged) error {
-	mode, err := d.mode(ctx, record, staged)
-	if err != nil {
-		return err
-	}
-	_, err = d.holders.Join(ctx, holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}, mode, record.ID)
-	if held, ok := errors.AsType[*holder.HeldError](err); ok {
-		held.Volume = record.Name
-	}
-	if errors.Is(err, holder.ErrUnrecorded) {
-		d.audited.remove(staged.Pool.UUID)
-	}
-	// It was proven a moment ago, so its backend has not told.
-	if failure, silent := backend.PoolSilent(staged.Pool.Name, staged.Base.Path, err); silent {
-		return failure
-	}
-	return err
-}
-
-// mode is exclusive or shared; a class that is shared until a database is inside is looked into first.
-func (d *Driver) mode(ctx context.Context, record catalog.Record, staged backend.Staged) (holder.Mode, error) {
-	switch class.Access(record.Access) {
-	case class.Shared:
-		return holder.Shared, nil
-	case class.Guarded:
-	case class.Exclusive:
-		return holder.Exclusive, nil
-	default:
-		return holder.Exclusive, nil
-	}
-	var seen guard.Result
-	err := d.options.Mounter.Do(ctx, "guard "+record.ID, func() (err error) {
-		seen, err = guard.Scan(context.WithoutCancel(ctx), path.Join(d.options.Mounter.HostPath(staged.Base.Path), staged.Subdir), guard.Quick())
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("looking for databases in the volume: %w", err)
-	}
-	if seen.Database() {
-		return holder.Exclusive, nil
-	}
-	return holder.Shared, nil
 }

@@ -19,13 +19,14 @@ const watchEvery = 5 * time.Second
 // watch looks whether this node still has what its containers use. A hold can be lost: an operator broke it by force, a pool
 // was restored from a snapshot, or this machine stood still for so long that it was taken for dead.
 func (d *Driver) watch(ctx context.Context) {
-	var names []string
+	var names, ids []string
 	for _, volume := range d.uses.All() {
 		if len(volume.Uses) > 0 {
-			names = append(names, volume.Name)
+			names, ids = append(names, volume.Name), append(ids, volume.ID)
 		}
 	}
 	d.lost.Only(names)
+	d.verdicts.only(ids)
 	d.watches.begin(ctx, d.watchVolume, d.byStorage(names))
 }
 
@@ -87,11 +88,11 @@ func (d *Driver) ownMode(held holder.Record, id string) (mode holder.Mode, ours 
 
 // retake takes a hold again that is gone, unless another node has the directory by now.
 func (d *Driver) retake(ctx context.Context, record catalog.Record, directory holder.Directory) error {
-	mode, err := d.mode(ctx, record, d.stagedAt(record, directory.Pool))
+	wanted, err := d.verdict(ctx, record, d.stagedAt(record, directory.Pool))
 	if err != nil {
 		return nil //nolint:nilerr // the pool has just stopped answering, which is said elsewhere
 	}
-	_, err = d.holders.TryJoin(ctx, directory, mode, record.ID)
+	_, err = d.holders.TryJoin(ctx, directory, wanted.mode, record.ID)
 	var held *holder.HeldError
 	switch {
 	case errors.As(err, &held):
@@ -109,16 +110,22 @@ func (d *Driver) watchMode(ctx context.Context, record catalog.Record, directory
 	if mode != holder.Shared || class.Access(record.Access) != class.Guarded {
 		return nil
 	}
-	wanted, err := d.mode(ctx, record, d.stagedAt(record, directory.Pool))
-	if err != nil || wanted == holder.Shared {
+	wanted, err := d.lastVerdict(ctx, record, d.stagedAt(record, directory.Pool))
+	if err != nil || wanted.mode == holder.Shared {
 		return nil //nolint:nilerr // it is looked at again, and before the next Mount
 	}
-	err = d.holders.Switch(ctx, directory, wanted, record.ID)
-	if held, ok := errors.AsType[*holder.HeldError](err); ok {
+	err = d.holders.Switch(ctx, directory, wanted.mode, record.ID)
+	held, ok := errors.AsType[*holder.HeldError](err)
+	switch {
+	case ok && wanted.unseen:
+		return fmt.Errorf("it is %s, and node %s uses it too, since %s: rows of one would be lost. A volume that only one node shall ever use is "+
+			"class=db; one without a database is made with access=shared", unseenText, held.Holder.Name, held.Holder.Since.UTC().Format(time.RFC3339))
+	case ok:
 		return fmt.Errorf("a database has appeared in it, and node %s uses it too, since %s: rows will be lost. Stop the containers that use it on "+
 			"all nodes but one; a volume that only one node shall ever use is class=db", held.Holder.Name, held.Holder.Since.UTC().Format(time.RFC3339))
-	}
-	if err == nil {
+	case err == nil && wanted.unseen:
+		d.log.WithField("volume", record.Name).Info("it is " + unseenText + ": from now on one node at a time may use the volume")
+	case err == nil:
 		d.log.WithField("volume", record.Name).Info("a database has appeared: from now on one node at a time may use the volume")
 	}
 	return nil

@@ -23,6 +23,9 @@ type Limits struct {
 // Quick is the scan before a Mount: it sees what an application has at the top of its directory.
 func Quick() Limits { return Limits{Depth: 3, Entries: 2000, Files: 200} }
 
+// Whole is the scan of a pool's volume that a quick one did not see through. It opens only what is named like a database.
+func Whole() Limits { return Limits{Depth: 32, Entries: 100_000, Files: 2000, Likely: true} }
+
 // Thorough is the scan of a share in the background. It opens only what is named like a database: on a share each file costs the
 // network some round trips, and opening what another node writes takes its cache away.
 func Thorough() Limits { return Limits{Depth: 8, Entries: 50_000, Files: 500, Likely: true} }

@@ -14,6 +14,7 @@ func TestLong(t *testing.T) {
 	n := &nodes{newSites(t, lab.Options{Nodes: 3, LUNs: []lab.LUN{lab.MediaApps, lab.AppData}}, quickThreshold)}
 	t.Run("two writers", n.testTwoWriters)
 	t.Run("hand-overs", n.testHandOvers)
+	t.Run("shared until a database", n.testUntilDatabase)
 	t.Run("drain beside others", n.testDrain)
 	t.Run("holder break", n.testBreak)
 	t.Run("rolled back", n.testRolledBack)

@@ -103,46 +103,54 @@ func (d *Driver) held(ctx context.Context, volume string) (holder.Directory, err
 	return holder.Directory{Pool: pool, Subdir: record.Location.Subdir}, err
 }
 
-// repairable attaches the cluster's catalog, so that it can be repaired. A pool that was formatted again has no marker, with which its
-// catalog would be found: it gets one, since the operator has decided what becomes of the records.
-func (d *Driver) repairable(ctx context.Context) error {
-	if _, ok := d.options.Settings.Current().CatalogPool(); !ok {
-		return errors.New("the configuration of this node names no catalog pool; `docker homelab pool ls` lists its pools")
-	}
-	_, err := d.attachFor(ctx, d.records.cluster)
-	if errors.Is(err, catalog.ErrFrozen) {
-		return nil
-	}
-	return err
+// Repair is what a repair of the cluster's catalog did.
+type Repair struct {
+	Lost        []string `json:"lost"`        // the volumes that only this node knew, which are forgotten
+	Records     int      `json:"records"`     // how many were written to the pool
+	Credentials []string `json:"credentials"` // the names of those that were written to the pool
 }
 
-// CatalogAdopt takes the catalog that is on the catalog pool now as the right one, and returns the volumes that only this
-// node knew.
-func (d *Driver) CatalogAdopt(ctx context.Context) ([]string, error) {
-	if err := d.repairable(ctx); err != nil {
-		return nil, err
+// repairable attaches the cluster's catalog, so that it can be repaired. A pool that was formatted again has no marker, with which its
+// catalog would be found: it gets one, since the operator has decided what becomes of the records. The credentials for all nodes that it lost
+// are given back first: as soon as the catalog is in force again, each node's copies become what the pool has.
+func (d *Driver) repairable(ctx context.Context, over bool) (credentials []string, err error) {
+	if _, ok := d.options.Settings.Current().CatalogPool(); !ok {
+		return nil, errors.New("the configuration of this node names no catalog pool; `docker homelab pool ls` lists its pools")
+	}
+	pool, err := d.attachFor(ctx, d.records.cluster)
+	if !errors.Is(err, catalog.ErrFrozen) {
+		return []string{}, err
+	}
+	return d.giveBackSecrets(ctx, *pool, over)
+}
+
+// CatalogAdopt takes the catalog that is on the catalog pool now as the right one. What only this node knew is forgotten, but for
+// credentials.
+func (d *Driver) CatalogAdopt(ctx context.Context) (Repair, error) {
+	credentials, err := d.repairable(ctx, false)
+	if err != nil {
+		return Repair{}, err
 	}
 	lost, err := d.records.cluster.Adopt(ctx)
-	if err == nil {
-		d.records.cluster.Detach() // the background attaches it as it is now, with the credentials beside it
+	if err != nil {
+		return Repair{}, err
 	}
-	var names []string
-	for _, record := range lost {
-		names = append(names, record.Name)
-	}
-	return names, err
+	d.records.cluster.Detach() // the background attaches it as it is now, with the credentials beside it
+	return Repair{Lost: catalog.Names(lost), Credentials: credentials}, nil
 }
 
-// CatalogRestore writes the records that this node knows onto the catalog pool, and says how many.
-func (d *Driver) CatalogRestore(ctx context.Context) (int, error) {
-	if err := d.repairable(ctx); err != nil {
-		return 0, err
+// CatalogRestore writes the records and credentials that this node knows onto the catalog pool.
+func (d *Driver) CatalogRestore(ctx context.Context) (Repair, error) {
+	credentials, err := d.repairable(ctx, true)
+	if err != nil {
+		return Repair{}, err
 	}
 	count, err := d.records.cluster.Restore(ctx)
-	if err == nil {
-		d.records.cluster.Detach()
+	if err != nil {
+		return Repair{}, err
 	}
-	return count, err
+	d.records.cluster.Detach()
+	return Repair{Lost: []string{}, Records: count, Credentials: credentials}, nil
 }
 
 // Health tells the driver's own state, from memory.

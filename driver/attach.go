@@ -23,13 +23,21 @@ func (d *Driver) attachFor(ctx context.Context, shelf *catalog.Catalog) (*backen
 		return nil, errors.New("its record is in the cluster's catalog, but the configuration names no catalog pool any more")
 	}
 	if known := d.catalogPool.Load(); known != nil && known.Name == configured.Name && d.records.cluster.State().Attached {
-		return known, nil
+		return known, d.thawed(ctx)
 	}
 	proven, err := d.options.Pools.Prepare(ctx, configured.Name)
 	if err != nil {
 		return nil, fmt.Errorf("the pool %s, which holds the volumes' records, is not available: %w", configured.Name, err)
 	}
 	return &proven, d.attachCluster(ctx, proven)
+}
+
+// thawed refuses to write beside a catalog that is frozen. It is asked once more: the right pool may be back.
+func (d *Driver) thawed(ctx context.Context) error {
+	if d.records.cluster.State().Frozen == "" {
+		return nil
+	}
+	return d.records.cluster.Refresh(ctx)
 }
 
 // credentialsFolder is where credentials that all nodes share are kept.
@@ -61,7 +69,9 @@ func (d *Driver) dropSecret(ctx context.Context, pool *backend.Pool, name string
 }
 
 func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
-	err := d.records.cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder))
+	cluster := d.records.cluster
+	before := cluster.State().UUID
+	err := cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder))
 	if err == nil || errors.Is(err, catalog.ErrFrozen) { // one that is frozen is attached
 		d.catalogPool.Store(&pool)
 		d.strays.Set(pool.Name, "")
@@ -69,10 +79,25 @@ func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
 	if err != nil {
 		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
 	}
+	if now := cluster.State().UUID; before != "" && before != now { // a new catalog, which this node took up since it knew no volume
+		if _, err := d.giveBackSecrets(ctx, pool, false); err != nil {
+			return err
+		}
+	}
 	d.mirrorSecrets(ctx, pool)
 	d.unfinished.add(d.interrupted()...)
 	d.log.WithField("pool", pool.Name).Info("the cluster's catalog is attached")
 	return nil
+}
+
+// giveBackSecrets writes this node's copies of the credentials for all nodes to a pool that lost them: all of them, or those that
+// it does not have.
+func (d *Driver) giveBackSecrets(ctx context.Context, pool backend.Pool, over bool) ([]string, error) {
+	names, err := d.options.Secrets.GiveBack(ctx, credentialsFolder(pool), over)
+	if len(names) > 0 {
+		d.log.WithField("pool", pool.Name).WithField("names", names).Info("this node's copies of the credentials were written to the pool")
+	}
+	return names, err
 }
 
 // mirrorEvery is how often the pool's credentials are copied to this node, also when no volume was made or removed.
@@ -84,8 +109,12 @@ func (d *Driver) mirrorDue() bool {
 	return age >= mirrorEvery || age < 0
 }
 
-// mirrorSecrets copies the pool's credentials to this node. What is in the way is told once.
+// mirrorSecrets copies the pool's credentials to this node. What is in the way is told once. A pool whose catalog is not the one that this
+// node knows may have lost its credentials as well: the copies stay until the operator has decided.
 func (d *Driver) mirrorSecrets(ctx context.Context, pool backend.Pool) {
+	if d.records.cluster.State().Frozen != "" {
+		return
+	}
 	d.mirrored.Store(d.now().UnixNano())
 	d.mirroredAt.Store(d.records.cluster.State().Generation)
 	err := d.options.Secrets.Mirror(ctx, credentialsFolder(pool))

@@ -53,8 +53,9 @@ func (d *Driver) emptied(pool string, found error) {
 	text, known := "", d.records.cluster.State().Records
 	if known > 0 && errors.Is(found, backend.ErrUnused) {
 		text = fmt.Sprintf("it has no records of volumes, and this node knows %d: it was formatted again, or is another one. Volumes are listed from "+
-			"this node's copy, and none is created or removed. Mount the right pool, or run \"docker homelab catalog restore\" to write this "+
-			"node's copy onto it, or, on every node, \"docker homelab catalog adopt\" to begin anew with the directories that are on it", known)
+			"this node's copy, and none is created or removed. Mount the right pool, or run \"docker homelab catalog adopt\" on every node to begin "+
+			"anew with the directories that are on it, or \"docker homelab catalog restore\" on one to write its copy onto it: volumes of this pool "+
+			"are then refused unless it has the UUID that it had", known)
 	}
 	if d.strays.Set(pool, text) && text != "" {
 		d.log.WithField("pool", pool).WithField("reason", text).Error("the catalog pool has no records")

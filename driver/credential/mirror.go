@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-multierror"
 
@@ -51,6 +52,48 @@ func (s *Store) mirror(ctx context.Context, poolFolder string) (unusable map[str
 		return nil, err
 	}
 	return found, nil
+}
+
+// GiveBack is the reverse of [Store.Mirror], for a pool that lost its credentials or has older ones: it writes this node's copies there, and
+// tells the names of those that were written. Without over, what the pool has stays, and inline logins of volumes are left out: they
+// belong to the records that the pool has.
+func (s *Store) GiveBack(ctx context.Context, poolFolder string, over bool) ([]string, error) {
+	var written []string
+	err := s.kernel.Do(ctx, poolKey, func() (err error) {
+		written, err = s.giveBack(poolFolder, over)
+		return err
+	})
+	if err != nil { // a late answer may still be writing to it
+		return nil, fmt.Errorf("write this node's copies of the credentials to the pool: %w", err)
+	}
+	return written, nil
+}
+
+func (s *Store) giveBack(poolFolder string, over bool) ([]string, error) {
+	written := []string{}
+	copies := s.kernel.HostPath(filepath.Join(s.folder, mirrorFolder))
+	have, err := names(copies)
+	if err != nil {
+		return nil, err
+	}
+	there, unusable, err := read(poolFolder)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range have {
+		if !over && (there[name] != nil || unusable[name] != nil || strings.HasPrefix(name, ForVolume(""))) {
+			continue
+		}
+		copied, err := ReadFile(filepath.Join(copies, name), filepath.Join(s.folder, mirrorFolder, name))
+		if err != nil || bytes.Equal(there[name], copied.text()) {
+			continue // what cannot be read here helps nobody there
+		}
+		if err := s.write(poolFolder, name, copied.text(), durable.Make()); err != nil {
+			return written, err
+		}
+		written = append(written, name)
+	}
+	return written, nil
 }
 
 // poolKey is the key of work on a pool's credentials: one piece at a time.

@@ -104,6 +104,12 @@ func (w *world) pass(while time.Duration) {
 func (w *world) revive() {
 	w.t.Helper()
 	w.node.end(w.t)
+	w.rise()
+}
+
+// rise starts the plugin after its end.
+func (w *world) rise() {
+	w.t.Helper()
 	w.pass(time.Millisecond) // else the old uses are as young as the new process
 	assert.NilError(w.t, w.node.start(w.t, &points{}))
 	w.pass(time.Second)

@@ -11,27 +11,36 @@ import (
 func (s *session) catalogCommand() *cobra.Command {
 	return group("catalog", "Repair the cluster's volume records after the catalog pool was replaced or rolled back",
 		s.catalogAct("adopt", "Take the records on the catalog pool as the right ones",
-			"Take the records on the catalog pool as the right ones, and forget what only this node knew.\n\n"+
+			"Take the records on the catalog pool as the right ones, and forget the volumes that only this node knew. Credentials for all nodes "+
+				"that the pool does not have are written to it.\n\n"+
 				"Use it when the pool was made anew on purpose, or when it is right and this node is not.",
 			func(command *cobra.Command, client *protocol.Client) error {
-				lost, err := client.CatalogAdopt(command.Context())
+				repair, err := client.CatalogAdopt(command.Context())
 				if err != nil {
 					return err
 				}
-				if len(lost) == 0 {
-					return s.done("The catalog on the pool is the right one now; this node knew no other volumes.")
+				text := "The catalog on the pool is the right one now; this node knew no other volumes."
+				if len(repair.Lost) > 0 {
+					text = "The catalog on the pool is the right one now. Only this node knew: " + strings.Join(repair.Lost, ", ") + ".\nTheir data was not touched."
 				}
-				return s.done("The catalog on the pool is the right one now. Only this node knew: %s.\nTheir data was not touched.", strings.Join(lost, ", "))
+				if len(repair.Credentials) > 0 {
+					text += "\nThe pool did not have these credentials for all nodes, and has this node's copies now: " + strings.Join(repair.Credentials, ", ") + "."
+				}
+				return s.done("%s", text)
 			}),
-		s.catalogAct("restore", "Write the records that this node knows onto the catalog pool",
-			"Write the records that this node knows onto the catalog pool.\n\n"+
+		s.catalogAct("restore", "Write the records and credentials that this node knows onto the catalog pool",
+			"Write the records that this node knows, and its copies of the credentials for all nodes, onto the catalog pool.\n\n"+
 				"Use it when the pool was rolled back or lost its records, and this node still has them.",
 			func(command *cobra.Command, client *protocol.Client) error {
-				count, err := client.CatalogRestore(command.Context())
+				repair, err := client.CatalogRestore(command.Context())
 				if err != nil {
 					return err
 				}
-				return s.done("Wrote %s onto the catalog pool.", counted(count, "record"))
+				text := "Wrote " + counted(repair.Records, "record")
+				if logins := len(repair.Credentials); logins > 0 {
+					text += " and " + counted(logins, "set") + " of credentials"
+				}
+				return s.done("%s onto the catalog pool.", text)
 			}))
 }
 

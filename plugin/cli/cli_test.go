@@ -117,14 +117,19 @@ func (o *operator) HolderBreak(_ context.Context, volume, node string, force boo
 	return nil
 }
 
-func (o *operator) CatalogAdopt(context.Context) ([]string, error) {
+func (o *operator) CatalogAdopt(context.Context) (driver.Repair, error) {
 	if o.empty {
-		return nil, nil
+		return driver.Repair{}, nil
 	}
-	return []string{"a", "b"}, nil
+	return driver.Repair{Lost: []string{"a", "b"}, Credentials: []string{"nas"}}, nil
 }
 
-func (o *operator) CatalogRestore(context.Context) (int, error) { return 1, nil }
+func (o *operator) CatalogRestore(context.Context) (driver.Repair, error) {
+	if o.empty {
+		return driver.Repair{Records: 1}, nil
+	}
+	return driver.Repair{Records: 3, Credentials: []string{"nas", "volume-x"}}, nil
+}
 
 // serve puts a plugin behind p.sock in a fresh working directory.
 func serve(t *testing.T, service protocol.Service) {

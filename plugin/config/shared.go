@@ -55,8 +55,21 @@ func (w *Watcher) readShared(ctx context.Context) bool {
 	}
 	text := <-result
 	changed := !bytes.Equal(text, w.shared)
+	if changed && len(text) == 0 {
+		w.saveShared(pool)
+	}
 	w.shared = text
 	return changed
+}
+
+// saveShared keeps the copy of a shared file that is gone: nobody may have meant that, as when the pool was formatted again.
+func (w *Watcher) saveShared(pool settings.Pool) {
+	log := w.options.Log.WithField("pool", pool.Name)
+	if err := w.state.Write(goneCopy, w.shared); err != nil {
+		log.WithError(err).Warn("the shared configuration is gone from the pool, and its copy could not be kept")
+		return
+	}
+	log.WithField("copy", filepath.Join(w.options.StateDir, goneCopy)).Warn("the shared configuration is gone from the pool and not in force any more; its last text is kept")
 }
 
 // readPrivate reads the shared file of a private folder that has the pool's marker; a missing file is an empty one.

@@ -15,6 +15,7 @@ import (
 const (
 	lastGoodFile = "config.last-good.json"
 	sharedCopy   = "config.shared.yaml"
+	goneCopy     = "config.shared.gone.yaml" // the last text of a shared file that is gone
 )
 
 // lastGood is the configuration that was last in force.

@@ -185,6 +185,9 @@ func TestSharedFile(t *testing.T) {
 	assert.NilError(t, os.Remove(h.path(sharedAt)))
 	look(t, w, true)
 	assert.Equal(t, len(w.Current().Shares), 0, "a removed shared file still counts")
+	kept, err := os.ReadFile(h.path("var/lib/homelab-storage/config.shared.gone.yaml"))
+	assert.NilError(t, err)
+	assert.Equal(t, string(kept), "shares: [{name: media, device: //nas/media}]", "its last text")
 }
 
 // A hung pool is asked on its own thread; the node's file is followed meanwhile.

@@ -76,10 +76,10 @@ func (s *Server) administrationRoutes() {
 	administer(s, "HolderBreak", func(ctx context.Context, service Service, q breakRequest) (none, error) {
 		return none{}, service.HolderBreak(ctx, q.Volume, q.Node, q.Force)
 	})
-	administer(s, "CatalogAdopt", func(ctx context.Context, service Service, _ none) ([]string, error) {
+	administer(s, "CatalogAdopt", func(ctx context.Context, service Service, _ none) (driver.Repair, error) {
 		return service.CatalogAdopt(ctx)
 	})
-	administer(s, "CatalogRestore", func(ctx context.Context, service Service, _ none) (int, error) {
+	administer(s, "CatalogRestore", func(ctx context.Context, service Service, _ none) (driver.Repair, error) {
 		return service.CatalogRestore(ctx)
 	})
 	administer(s, "Drain", func(ctx context.Context, service Service, q drainRequest) (driver.DrainReport, error) {

@@ -50,9 +50,13 @@ func (o *operator) HolderBreak(_ context.Context, volume, node string, force boo
 	return errors.New("still alive: open /proc/4242/root/mnt/pool/record.json: no such file")
 }
 
-func (o *operator) CatalogAdopt(context.Context) ([]string, error) { return []string{"x"}, nil }
+func (o *operator) CatalogAdopt(context.Context) (driver.Repair, error) {
+	return driver.Repair{Lost: []string{"x"}, Credentials: []string{"nas"}}, nil
+}
 
-func (o *operator) CatalogRestore(context.Context) (int, error) { return 4, nil }
+func (o *operator) CatalogRestore(context.Context) (driver.Repair, error) {
+	return driver.Repair{Records: 4}, nil
+}
 
 func (o *operator) Drain(_ context.Context, pool string, options driver.DrainOptions) (driver.DrainReport, error) {
 	o.got = append(o.got, pool, options)
@@ -95,12 +99,12 @@ func TestClient(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, one.Pool, "q")
 	assert.Error(t, client.HolderBreak(ctx, "v", "n", true), "still alive: open /mnt/pool/record.json: no such file")
-	lost, err := client.CatalogAdopt(ctx)
+	repair, err := client.CatalogAdopt(ctx)
 	assert.NilError(t, err)
-	assert.DeepEqual(t, lost, []string{"x"})
-	count, err = client.CatalogRestore(ctx)
+	assert.DeepEqual(t, repair, driver.Repair{Lost: []string{"x"}, Credentials: []string{"nas"}})
+	repair, err = client.CatalogRestore(ctx)
 	assert.NilError(t, err)
-	assert.Equal(t, count, 4)
+	assert.Equal(t, repair.Records, 4)
 	options := driver.DrainOptions{Stop: true, Hold: true}
 	report, err := client.Drain(ctx, "p", options)
 	assert.NilError(t, err)

@@ -67,14 +67,14 @@ func (c *Client) HolderBreak(ctx context.Context, volume, node string, force boo
 	return err
 }
 
-// CatalogAdopt takes the catalog on the pool as the right one and returns the volumes that only this node knew.
-func (c *Client) CatalogAdopt(ctx context.Context) ([]string, error) {
-	return ask[[]string](ctx, c, "CatalogAdopt", none{})
+// CatalogAdopt takes the catalog on the pool as the right one.
+func (c *Client) CatalogAdopt(ctx context.Context) (driver.Repair, error) {
+	return ask[driver.Repair](ctx, c, "CatalogAdopt", none{})
 }
 
-// CatalogRestore writes this node's records onto the pool and returns how many.
-func (c *Client) CatalogRestore(ctx context.Context) (int, error) {
-	return ask[int](ctx, c, "CatalogRestore", none{})
+// CatalogRestore writes this node's records and credentials onto the pool.
+func (c *Client) CatalogRestore(ctx context.Context) (driver.Repair, error) {
+	return ask[driver.Repair](ctx, c, "CatalogRestore", none{})
 }
 
 // Drain begins to take a pool out of use on this node, or joins a drain that is going on; DrainProgress follows it.

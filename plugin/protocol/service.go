@@ -40,8 +40,8 @@ type Administration interface {
 	CredentialsRemove(ctx context.Context, name string) error
 	CredentialsUse(ctx context.Context, name string) (driver.CredentialsUse, error)
 	CredentialsTest(ctx context.Context, name, share string) ([]driver.LoginTest, error)
-	CatalogAdopt(ctx context.Context) ([]string, error)
-	CatalogRestore(ctx context.Context) (int, error)
+	CatalogAdopt(ctx context.Context) (driver.Repair, error)
+	CatalogRestore(ctx context.Context) (driver.Repair, error)
 	// Drain and Undrain begin what may take long, or join it, and answer at the first news; DrainProgress has more.
 	Drain(ctx context.Context, pool string, options driver.DrainOptions) (driver.DrainReport, error)
 	Undrain(ctx context.Context, pool string) (driver.DrainReport, error)

@@ -35,10 +35,10 @@ const (
 // kill is something that dies, or is moved, under a service that writes.
 type kill struct {
 	name string
-	// times is how often it is in a round. A round has 40 kills and 5 moves; from one kill to a healed cluster an emulated machine needs
+	// times is how often it is in a round. A round has 40 kills and 8 moves; from one kill to a healed cluster an emulated machine needs
 	// 10 s (plugin), 25 s (container), 45 s (node) or 60 s (engine), so that 200 kills are 5 rounds of 22 minutes.
 	times int
-	// moves says that nothing is killed: it comes on top.
+	// moves says that neither plugin, engine nor node is killed: it comes on top.
 	moves bool
 	// plugin says that the plugin dies, and survived that the writer does not notice.
 	plugin, survived bool
@@ -57,18 +57,18 @@ func waysToDie() []kill {
 			n.sites[0].eventually(t, "docker node update --availability "+availability+" "+s.node.Name())
 		}
 	}
+	cut := func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }
 	return []kill{
-		{name: "the container", times: 3, do: script("docker kill " + service("writer"))},
 		{name: "the plugin", times: 20, plugin: true, survived: true, do: script("kill -KILL $(" + pluginPID + ")")},
 		{name: "the engine", times: 5, do: func(t *testing.T, _ *nodes, s *site) { s.killEngine(t) }},
-		{name: "the plugin and the engine", times: 5, plugin: true, do: func(t *testing.T, _ *nodes, s *site) {
+		{name: "the plugin and the engine", times: 6, plugin: true, do: func(t *testing.T, _ *nodes, s *site) {
 			s.ok(t, "kill -KILL $("+pluginPID+")")
 			s.killEngine(t)
 		}},
-		{name: "the node", times: 4, do: func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }},
-		{name: "the node, after the others read its disk", times: 3, before: (*nodes).readDisk, do: func(t *testing.T, _ *nodes, s *site) {
-			assert.NilError(t, s.node.Kill(t.Context()))
-		}},
+		{name: "the node", times: 4, do: cut},
+		{name: "the node, after the others read its disk", times: 3, before: (*nodes).readDisk, do: cut},
+		{name: "the manager's node, while it writes", times: 2, survived: true, do: func(t *testing.T, n *nodes, _ *site) { cut(t, n, n.sites[0]) }},
+		{name: "the container", times: 3, moves: true, do: script("docker kill " + service("writer"))},
 		{name: "the task (service update)", times: 3, moves: true, do: func(t *testing.T, n *nodes, _ *site) {
 			n.sites[0].ok(t, "docker service update --force --detach writer")
 		}},

@@ -76,20 +76,6 @@ func (d *Driver) HolderOf(ctx context.Context, volume string) (HolderRecord, err
 	return HolderRecord{Pool: directory.Pool.Name, Record: record}, err
 }
 
-// HolderBreak takes a volume's hold away from a node that is gone for good. A node that lives is asked whether it still uses the
-// volume; with force it is not.
-func (d *Driver) HolderBreak(ctx context.Context, volume, node string, force bool) error {
-	directory, err := d.held(ctx, volume)
-	if err != nil {
-		return err
-	}
-	err = d.holders.Break(ctx, directory, node, force)
-	if !errors.Is(err, holder.ErrLive) {
-		return err
-	}
-	return d.askFirst(ctx, directory, node, err)
-}
-
 // held is the directory that a volume's hold is about.
 func (d *Driver) held(ctx context.Context, volume string) (holder.Directory, error) {
 	record, _, ok := d.records.get(volume)

@@ -42,6 +42,15 @@ type HolderRecord struct {
 	holder.Record
 }
 
+// HolderBroken is what a node said whose hold was taken away. It is empty when the node was not asked: it is proven to be gone.
+type HolderBroken struct {
+	// GivenBack says that the node gave the hold back itself, because nothing uses the directory there: nothing was forced.
+	GivenBack bool `json:"given_back"`
+	// Use says what uses the directory there, and Unheard why that is not known.
+	Use     string `json:"use,omitempty"`
+	Unheard string `json:"unheard,omitempty"`
+}
+
 // Health is the driver's own state for `docker homelab status` and metrics.
 type Health struct {
 	Version  string           `json:"version"`

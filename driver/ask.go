@@ -16,27 +16,72 @@ import (
 // within [holder.AskLimit], and leaves time to write the answer: one that comes later would be taken for a plugin that does not run.
 const replyLimit = 5 * time.Second
 
-// askFirst asks the plugin of a live node whether it still needs a hold that an operator wants to break (DESIGN D8). The hold of a
-// container that is long gone is given back there; else the refusal says what uses it.
-func (d *Driver) askFirst(ctx context.Context, directory holder.Directory, node string, refusal error) error {
-	use, err := d.holders.Ask(ctx, directory, node)
+// HolderBreak takes a volume's hold away from a node that is gone for good. A node that is not proven to be gone is asked whether it
+// still uses the volume (DESIGN D8): the hold of a container that is long gone is given back there; else the refusal says what uses it.
+// With force it is asked for the answer's sake alone.
+func (d *Driver) HolderBreak(ctx context.Context, volume, node string, force bool) (HolderBroken, error) {
+	directory, err := d.held(ctx, volume)
+	if err != nil {
+		return HolderBroken{}, err
+	}
+	err = d.holders.Break(ctx, directory, node, false)
 	switch {
-	case errors.Is(err, holder.ErrSilent):
-		return fmt.Errorf("%w. Whether anything there uses it is unknown: %w", refusal, err)
+	case err == nil || errors.Is(err, holder.ErrNone):
+		return HolderBroken{}, err
+	case force:
+		return d.breakAnyway(ctx, directory, node)
+	case errors.Is(err, holder.ErrLive):
+		given, err := d.askFirst(ctx, directory, node, err)
+		return HolderBroken{GivenBack: given}, err
+	}
+	return HolderBroken{}, err
+}
+
+// breakAnyway takes a hold away from a node that may use it, and tells what it said of that. One that gives the hold back is not forced.
+func (d *Driver) breakAnyway(ctx context.Context, directory holder.Directory, node string) (HolderBroken, error) {
+	var found HolderBroken
+	use, err := d.ask(ctx, directory, node, holder.BriefAskLimit)
+	switch {
 	case err != nil:
-		return fmt.Errorf("%w. It could not be asked: %w", refusal, err)
+		found.Unheard = err.Error()
+	case use == "":
+		return HolderBroken{GivenBack: true}, nil
+	}
+	found.Use = use
+	err = d.holders.Break(ctx, directory, node, true)
+	if errors.Is(err, holder.ErrNone) { // it gave it back meanwhile
+		return HolderBroken{GivenBack: true}, nil
+	}
+	return found, err
+}
+
+// askFirst asks a node whose hold was not broken, and says whether it gave it back. If not, the refusal gets its answer.
+func (d *Driver) askFirst(ctx context.Context, directory holder.Directory, node string, refusal error) (given bool, err error) {
+	use, err := d.ask(ctx, directory, node, holder.AskLimit)
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("%w. Whether anything there uses it is unknown: %w", refusal, err)
 	case use != "":
-		return fmt.Errorf("%w. Its plugin says: %s", refusal, use)
+		return false, fmt.Errorf("%w. Its plugin says: %s", refusal, use)
+	}
+	return true, nil
+}
+
+// ask asks the plugin of another node what uses a directory there. It is "" when nothing does and the node's hold is over.
+func (d *Driver) ask(ctx context.Context, directory holder.Directory, node string, limit time.Duration) (use string, err error) {
+	use, err = d.holders.Ask(ctx, directory, node, limit)
+	if err != nil || use != "" {
+		return use, err
 	}
 	held, err := d.holders.Show(ctx, directory)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if slices.ContainsFunc(held.Holders, func(other holder.Holder) bool { return other.Name == node }) {
-		return fmt.Errorf("%w. A plugin there gave its own hold back, and another one has one too", refusal)
+		return "it gave its own hold back, and another plugin there has one too", nil
 	}
 	d.log.WithField("node", node).WithField("subdir", directory.Subdir).Info("a node gave a hold back that it was asked for")
-	return nil
+	return "", nil
 }
 
 // answers looks for questions of other nodes.

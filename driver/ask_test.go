@@ -14,8 +14,10 @@ import (
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
 
+	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
+	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
@@ -126,7 +128,10 @@ func TestBreakAsksFirst(t *testing.T) {
 		b.change(t, "vol", func(record *holder.Record) { record.Holders = []holder.Holder{elsewhere(holder.Exclusive)} })
 		answered := func(use string, also func()) error {
 			refused := make(chan error, 1)
-			go func() { refused <- b.driver.HolderBreak(t.Context(), "vol", "node7", false) }()
+			go func() {
+				_, err := b.driver.HolderBreak(t.Context(), "vol", "node7", false)
+				refused <- err
+			}()
 			question := b.readNote(t, "node7.asked")
 			assert.Equal(t, question.Subdir, "vol")
 			also()
@@ -137,7 +142,80 @@ func TestBreakAsksFirst(t *testing.T) {
 		assert.ErrorIs(t, err, holder.ErrLive)
 		assert.ErrorContains(t, err, "Its plugin says: the volume vol is used by the containers to stop there: radarr")
 		err = answered("", func() {})
-		assert.ErrorContains(t, err, "another one has one too")
+		assert.ErrorContains(t, err, "Its plugin says: it gave its own hold back, and another plugin there has one too")
 		assert.NilError(t, answered("", func() { b.change(t, "vol", func(record *holder.Record) { record.Holders = nil }) }))
+	})
+}
+
+// A forced break asks as well, so that it can name what uses the volume, goes on whatever the answer is, and forces nobody who gives the
+// hold back.
+func TestForcedBreakAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "vol", map[string]string{"class": "db"})
+		b.mount(t, "vol", "a")
+		b.change(t, "vol", func(record *holder.Record) { record.Holders = []holder.Holder{elsewhere(holder.Exclusive)} })
+		held, err := os.ReadFile(b.recordFile("vol"))
+		assert.NilError(t, err)
+		const radarr = "the volume vol is used by the containers to stop there: radarr"
+		answer := func(question note, use string) {
+			b.writeNote(t, "node7.answer", note{Version: 1, Token: question.Token, Use: use})
+		}
+		free := func() { b.change(t, "vol", func(record *holder.Record) { record.Holders = nil }) }
+		for _, test := range []struct {
+			name string
+			do   func(question note)
+			want driver.HolderBroken
+			took time.Duration
+		}{
+			{"names the containers", func(asked note) { answer(asked, radarr) }, driver.HolderBroken{Use: radarr}, 0},
+			{"looks for questions every 5 s", func(asked note) {
+				<-time.After(6 * time.Second)
+				answer(asked, radarr)
+			}, driver.HolderBroken{Use: radarr}, 6 * time.Second},
+			{"does not answer", func(note) {}, driver.HolderBroken{Unheard: "the plugin of that node does not answer (waited 7s)"}, holder.BriefAskLimit},
+			{
+				"has two plugins", func(asked note) { answer(asked, "") },
+				driver.HolderBroken{Use: "it gave its own hold back, and another plugin there has one too"},
+				0,
+			},
+			{"gives it back", func(asked note) { free(); answer(asked, "") }, driver.HolderBroken{GivenBack: true}, 0},
+			{"gives it back without a word", func(note) { free() }, driver.HolderBroken{GivenBack: true}, holder.BriefAskLimit},
+		} {
+			assert.NilError(t, os.WriteFile(b.recordFile("vol"), held, 0o600))
+			began := time.Now()
+			var broken driver.HolderBroken
+			ended := make(chan error, 1)
+			go func() {
+				var err error
+				broken, err = b.driver.HolderBreak(t.Context(), "vol", "node7", true)
+				ended <- err
+			}()
+			asked := b.readNote(t, "node7.asked")
+			assert.Equal(t, asked.Subdir, "vol")
+			test.do(asked)
+			assert.NilError(t, <-ended, test.name)
+			assert.Equal(t, broken, test.want, test.name)
+			assert.Assert(t, time.Since(began)-test.took < time.Second && time.Since(began) >= test.took, "%s: %s", test.name, time.Since(began))
+			b.holders(t, 0)
+		}
+	})
+}
+
+// Nobody is asked for a hold that is not there, or whose node is proven to be gone.
+func TestBreakAsksNobodyInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.create(t, "vol", map[string]string{"class": "db"})
+		b.mount(t, "vol", "a")
+		began := time.Now()
+		_, err := b.driver.HolderBreak(t.Context(), "vol", "node7", true)
+		assert.ErrorIs(t, err, holder.ErrNone)
+		b.change(t, "vol", func(record *holder.Record) { record.Holders = []holder.Holder{elsewhere(holder.Exclusive)} })
+		b.kernel.SetCluster(poolUUID, mounter.Cluster{Name: "homelab", Region: true, Live: []int{0}})
+		broken, err := b.driver.HolderBreak(t.Context(), "vol", "node7", true)
+		assert.NilError(t, err)
+		assert.Equal(t, broken, driver.HolderBroken{})
+		assert.Equal(t, time.Since(began), time.Duration(0))
 	})
 }

@@ -13,8 +13,13 @@ import (
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
-// AskLimit is how long the plugin of another node is given to answer. It looks for questions every 5 s.
-const AskLimit = 12 * time.Second
+const (
+	// AskLimit is how long the plugin of another node is given to answer. It looks for questions every 5 s.
+	AskLimit = 12 * time.Second
+	// BriefAskLimit is how long it is given when its hold is broken whatever it says: one look of it, and 2 s for its answer. With less,
+	// many a plugin that runs would not be heard.
+	BriefAskLimit = 7 * time.Second
+)
 
 // ErrSilent says that the plugin of another node has not answered.
 var ErrSilent = errors.New("the plugin of that node does not answer")
@@ -38,16 +43,16 @@ type answer struct {
 func askedPath(node string) string  { return backend.NodesFolder + "/" + node + ".asked" }
 func answerPath(node string) string { return backend.NodesFolder + "/" + node + ".answer" }
 
-// Ask asks the plugin of a live node about a directory and waits for its answer: what uses it there, or "" when nothing does and it
-// was given back. An error that matches [ErrSilent] means that the plugin does not run, or is older than this question.
-func (k *Keeper) Ask(ctx context.Context, directory Directory, node string) (use string, err error) {
+// Ask asks the plugin of a live node about a directory and waits until limit for its answer: what uses it there, or "" when nothing does
+// and it was given back. An error that matches [ErrSilent] means that the plugin does not run, or is older than this question.
+func (k *Keeper) Ask(ctx context.Context, directory Directory, node string, limit time.Duration) (use string, err error) {
 	asked := Question{Version: Version, Token: rand.Text(), Subdir: directory.Subdir}
 	if err := k.onPool(ctx, "ask "+node, directory.Pool, func(dir *durable.Dir) error {
 		return writeFile(dir, askedPath(node), asked)
 	}); err != nil {
 		return "", fmt.Errorf("ask the plugin of node %s: %w", node, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, AskLimit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	poll := time.NewTicker(k.options.Poll)
 	defer poll.Stop()
@@ -65,7 +70,7 @@ func (k *Keeper) Ask(ctx context.Context, directory Directory, node string) (use
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
-			return "", fmt.Errorf("%w (waited %s)", problem, AskLimit)
+			return "", fmt.Errorf("%w (waited %s)", problem, limit)
 		}
 	}
 }

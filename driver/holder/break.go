@@ -15,7 +15,7 @@ import (
 
 // Break removes a node's hold. It is refused with an error that matches [ErrLive] while the node is not proven to be gone,
 // unless force is set: the operator has then made sure that nothing on that node uses the directory. With force a damaged
-// record is set aside, whoever is asked for.
+// record is set aside, whoever is asked for. An error that matches [ErrNone] says that the node has no hold.
 func (k *Keeper) Break(ctx context.Context, directory Directory, node string, force bool) error {
 	if err := directory.validate(); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (k *Keeper) breakLocked(ctx context.Context, open folders, directory Direct
 		}
 	}
 	if len(kept) == len(record.Holders) {
-		return fmt.Errorf("it has none; \"docker homelab holder show %s %s\" says who has", directory.Pool.Name, directory.Subdir)
+		return fmt.Errorf("%w; \"docker homelab holder show %s %s\" says who has", ErrNone, directory.Pool.Name, directory.Subdir)
 	}
 	record.Holders = kept
 	return open.write(&record)

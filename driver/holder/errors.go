@@ -10,6 +10,9 @@ import (
 // ErrLive says that a hold is not broken because its node is live, or not proven to be dead.
 var ErrLive = errors.New("the node may still write to the directory")
 
+// ErrNone says that there is nothing to break: the node has no hold.
+var ErrNone = errors.New("it has none")
+
 // ErrUnrecorded says that a release could not be put on record: the hold is found again only when the pool's holds are listed.
 var ErrUnrecorded = errors.New("record the release")
 

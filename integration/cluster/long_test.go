@@ -45,8 +45,8 @@ func (n *nodes) testDrain(t *testing.T) {
 	one.eventually(t, removed("mine"))
 }
 
-// testBreak takes a volume away from a node that lives: it says what uses it, and, when it cannot speak and the operator insists, takes
-// it back afterwards.
+// testBreak takes a volume away from a node that lives: it says what uses it, also when the operator insists, and takes it back afterwards,
+// as it does when it cannot speak.
 func (n *nodes) testBreak(t *testing.T) {
 	heal(t, n.sites...)
 	one, two := n.sites[0], n.sites[1]
@@ -54,13 +54,16 @@ func (n *nodes) testBreak(t *testing.T) {
 	two.ok(t, strings.Replace(run("broken"), "docker run --rm", "docker run --detach --name keeper", 1)+" sleep infinity")
 	said, _ := one.refused(t, "docker homelab holder break broken node2")
 	has(t, said, "the node may still write to the directory", "the volume broken is used by the containers to stop there: keeper")
+	said = one.ok(t, "docker homelab holder break --force broken node2")
+	has(t, said, "Node node2 no longer has the volume broken.", "the volume broken is used by the containers to stop there: keeper")
+	one.eventually(t, held("broken")+" | grep node2") // nobody else had it
 	two.ok(t, "kill -STOP $("+pluginPID+")")
 	said, _ = one.refused(t, "docker homelab holder break broken node2")
 	has(t, said, "the plugin of that node does not answer")
 	has(t, one.ok(t, "docker homelab holder break --force broken node2"), "docker ps --filter volume=broken")
 	one.ok(t, "! { "+held("broken")+"; }")
 	two.ok(t, "kill -CONT $("+pluginPID+")")
-	one.eventually(t, held("broken")+" | grep node2") // nobody else had it
+	one.eventually(t, held("broken")+" | grep node2")
 	two.ok(t, "docker rm --force keeper")
 	one.eventually(t, removed("broken"))
 }

@@ -109,12 +109,19 @@ func (o *operator) HolderOf(ctx context.Context, volume string) (driver.HolderRe
 	return driver.HolderRecord{Pool: "media-apps"}, err
 }
 
-func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) error {
+func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) (driver.HolderBroken, error) {
 	o.got = fmt.Sprintf("%s,%s,%t", volume, node, force)
-	if !force {
-		return errors.New("node node-2 is alive")
+	switch {
+	case node == "node-3":
+		return driver.HolderBroken{GivenBack: true}, nil
+	case node == "dead":
+		return driver.HolderBroken{}, nil
+	case !force:
+		return driver.HolderBroken{}, errors.New("node node-2 is alive")
+	case o.empty:
+		return driver.HolderBroken{Unheard: "the plugin of that node does not answer (waited 7s)"}, nil
 	}
-	return nil
+	return driver.HolderBroken{Use: "the volume radarr is used by the containers to stop there: radarr, backup"}, nil
 }
 
 func (o *operator) CatalogAdopt(context.Context) (driver.Repair, error) {
@@ -160,7 +167,7 @@ func TestOutputs(t *testing.T) {
 		var text strings.Builder
 		for _, line := range []string{
 			"status", "pool ls", "share ls", "share ls --format json", "trash ls", "trash ls --format json", "holder ls", "holder show media-apps radarr", "holder show radarr", "holder show free",
-			"holder show media-apps free --format json", "holder break radarr node-2", "holder break radarr node-2 --force",
+			"holder show media-apps free --format json", "holder break radarr node-2", "holder break radarr node-2 --force", "holder break radarr node-3 --force", "holder break radarr dead",
 			"trash restore wrong", "trash restore x", "trash empty x", "catalog adopt", "catalog restore",
 		} {
 			code, out, problem := run(t, "", append([]string{"docker-homelab", "homelab", "--socket", "p.sock"}, strings.Fields(line)...)...)

@@ -86,23 +86,36 @@ func (s *session) holderBreak() *cobra.Command {
 	command := &cobra.Command{
 		Use: "break VOLUME NODE", Short: "Take a volume away from another node",
 		Long: "Take a volume away from another node. One that is proven dead needs no command: the next mount takes its volumes over.\n\n" +
-			"A node that is alive is asked: it gives back what nothing uses there, or says which containers do. With --force it\n" +
-			"is not asked: stop the volume's containers there first, because two nodes that write one database lose data.",
+			"A node that is alive is asked: it gives back what nothing uses there, or says which containers do. With --force the\n" +
+			"volume is taken away whatever it says: stop the containers that it names, because two nodes that write one database\n" +
+			"lose data.",
 		Args: between(2, 2),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			client, err := s.client(command.Context())
 			if err != nil {
 				return err
 			}
-			if err := client.HolderBreak(command.Context(), arguments[0], arguments[1], force); err != nil {
+			broken, err := client.HolderBreak(command.Context(), arguments[0], arguments[1], force)
+			if err != nil {
 				return err
 			}
-			if force {
-				return s.done("Node %[1]s no longer has the volume %[2]s. If it runs, see there that no container has it: docker ps --filter volume=%[2]s", arguments[1], arguments[0])
-			}
-			return s.done("Node %s no longer has the volume %s.", arguments[1], arguments[0])
+			return s.done("%s", whatBreakDid(arguments[0], arguments[1], broken))
 		},
 	}
-	command.Flags().BoolVar(&force, "force", false, "without asking the node")
+	command.Flags().BoolVar(&force, "force", false, "whatever the node says")
 	return command
+}
+
+// whatBreakDid says how a volume was taken away, and what is left to do on the node that had it.
+func whatBreakDid(volume, node string, broken driver.HolderBroken) string {
+	done, look := fmt.Sprintf("Node %s no longer has the volume %s.", node, volume), "docker ps --filter volume="+volume
+	switch {
+	case broken.GivenBack:
+		return fmt.Sprintf("Node %s was asked and gave the volume %s back: nothing uses it there.", node, volume)
+	case broken.Use != "":
+		return fmt.Sprintf("%s It was asked before, and its plugin said: %s. See on %s that none is left: %s", done, broken.Use, node, look)
+	case broken.Unheard != "":
+		return fmt.Sprintf("%s What uses it there is not known: %s. If the node runs, see there that no container has it: %s", done, broken.Unheard, look)
+	}
+	return done
 }

@@ -73,8 +73,8 @@ func (s *Server) administrationRoutes() {
 	administer(s, "HolderOf", func(ctx context.Context, service Service, q volumeRequest) (driver.HolderRecord, error) {
 		return service.HolderOf(ctx, q.Volume)
 	})
-	administer(s, "HolderBreak", func(ctx context.Context, service Service, q breakRequest) (none, error) {
-		return none{}, service.HolderBreak(ctx, q.Volume, q.Node, q.Force)
+	administer(s, "HolderBreak", func(ctx context.Context, service Service, q breakRequest) (driver.HolderBroken, error) {
+		return service.HolderBreak(ctx, q.Volume, q.Node, q.Force)
 	})
 	administer(s, "CatalogAdopt", func(ctx context.Context, service Service, _ none) (driver.Repair, error) {
 		return service.CatalogAdopt(ctx)

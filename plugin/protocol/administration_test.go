@@ -45,9 +45,9 @@ func (o *operator) HolderOf(_ context.Context, volume string) (driver.HolderReco
 	return driver.HolderRecord{Pool: "q"}, nil
 }
 
-func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) error {
+func (o *operator) HolderBreak(_ context.Context, volume, node string, force bool) (driver.HolderBroken, error) {
 	o.got = append(o.got, volume, node, force)
-	return errors.New("still alive: open /proc/4242/root/mnt/pool/record.json: no such file")
+	return driver.HolderBroken{Use: "radarr"}, errors.New("still alive: open /proc/4242/root/mnt/pool/record.json: no such file")
 }
 
 func (o *operator) CatalogAdopt(context.Context) (driver.Repair, error) {
@@ -98,7 +98,9 @@ func TestClient(t *testing.T) {
 	one, err := client.HolderOf(ctx, "w")
 	assert.NilError(t, err)
 	assert.Equal(t, one.Pool, "q")
-	assert.Error(t, client.HolderBreak(ctx, "v", "n", true), "still alive: open /mnt/pool/record.json: no such file")
+	broken, err := client.HolderBreak(ctx, "v", "n", true)
+	assert.Equal(t, broken.Use, "radarr")
+	assert.Error(t, err, "still alive: open /mnt/pool/record.json: no such file")
 	repair, err := client.CatalogAdopt(ctx)
 	assert.NilError(t, err)
 	assert.DeepEqual(t, repair, driver.Repair{Lost: []string{"x"}, Credentials: []string{"nas"}})

@@ -61,10 +61,9 @@ func (c *Client) HolderOf(ctx context.Context, volume string) (driver.HolderReco
 	return ask[driver.HolderRecord](ctx, c, "HolderOf", volumeRequest{volume})
 }
 
-// HolderBreak takes a hold away from a node.
-func (c *Client) HolderBreak(ctx context.Context, volume, node string, force bool) error {
-	_, err := ask[none](ctx, c, "HolderBreak", breakRequest{volume, node, force})
-	return err
+// HolderBreak takes a hold away from a node, and tells what that node said.
+func (c *Client) HolderBreak(ctx context.Context, volume, node string, force bool) (driver.HolderBroken, error) {
+	return ask[driver.HolderBroken](ctx, c, "HolderBreak", breakRequest{volume, node, force})
 }
 
 // CatalogAdopt takes the catalog on the pool as the right one.

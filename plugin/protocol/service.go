@@ -34,7 +34,7 @@ type Administration interface {
 	TrashEmpty(ctx context.Context, pool, id string, olderThan time.Duration) (int, error)
 	Holders(ctx context.Context, pool string) ([]driver.HolderRecord, error)
 	HolderOf(ctx context.Context, volume string) (driver.HolderRecord, error)
-	HolderBreak(ctx context.Context, volume, node string, force bool) error
+	HolderBreak(ctx context.Context, volume, node string, force bool) (driver.HolderBroken, error)
 	// CredentialsSet and CredentialsRemove are about those of all nodes; a node's own are files that the command writes itself.
 	CredentialsSet(ctx context.Context, name string, login credential.Credentials) error
 	CredentialsRemove(ctx context.Context, name string) error

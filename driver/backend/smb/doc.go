@@ -33,8 +33,8 @@
 //
 // # Healing
 //
-// Which shares are mounted is kept in Options.Memory, without secrets. At start [Backend.Run] mounts them again before anybody
-// asks, the servers at the same time. Then it looks at every share: at one that is well each 30 s; at one whose server is away
+// Which shares are mounted is kept in Options.Memory, without secrets. At start [Backend.Run] mounts all of them again before
+// anybody asks, the servers at the same time. Then it looks at every share: at one that is well each 30 s; at one whose server is away
 // with a back-off from 2 to 30 s; at one that was refused each 10 minutes while it is mounted, and else never, for servers lock
 // out who logs in wrongly again and again. Status and Report show what it saw.
 //

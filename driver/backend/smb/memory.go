@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// maxRemembered bounds how many shares are mounted at start before anybody asks.
-	maxRemembered = 64
 	// memoryLimit is the longest file of a share, in bytes; an honest one has some hundred.
 	memoryLimit  = 16 << 10
 	memorySuffix = ".json"
@@ -73,7 +71,9 @@ func (m memory) drop(key string) {
 	})
 }
 
-// recall lists the remembered shares, at most maxRemembered. A file that is not what keep wrote is removed.
+// recall lists the remembered shares, however many: they are those that were mounted last, and the background mounts a server's one after
+// another, so that a volume that is asked for meanwhile waits for one mount of each server at most. A file that is not what keep wrote is
+// removed.
 func (m memory) recall(root string) []share {
 	var shares []share
 	m.with("which shares this node used last cannot be read", func(dir *durable.Dir) error {
@@ -83,7 +83,7 @@ func (m memory) recall(root string) []share {
 		}
 		for _, file := range files {
 			key, ours := strings.CutSuffix(file.Name(), memorySuffix)
-			if !ours || len(shares) == maxRemembered {
+			if !ours {
 				continue
 			}
 			s, err := m.read(dir, root, key)

@@ -3,6 +3,7 @@ package smb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 	"syscall"
@@ -103,6 +104,32 @@ func TestRotation(t *testing.T) {
 	b.kernel.Fail(mountertest.OpMountShare, 1, syscall.EACCES)
 	_, err := b.backend.Stage(t.Context(), volume("v", ""))
 	assert.ErrorContains(t, err, "the user or password is wrong")
+}
+
+// The background looks at a mount while its credentials are rotated, and remembers that it is well when there is a newer one. Who comes after
+// the next rotation logs in with what is stored then all the same.
+func TestRotationDuringALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		store := credential.NewStore(b.kernel, "/var/lib/homelab-storage/credentials")
+		stage := func() string {
+			staged, err := b.backend.Stage(t.Context(), volume("v", ""))
+			assert.NilError(t, err)
+			return staged.Base.Path
+		}
+		first := stage()
+		b.pass(time.Minute)
+		hold := b.kernel.Hold(mountertest.OpDo, "share "+first)
+		b.backend.Check(t.Context())
+		assert.NilError(t, hold.Reached(t.Context()))
+		for i, user := range []string{"bob", "alice"} {
+			assert.NilError(t, store.Set(t.Context(), "nas", credential.Credentials{Username: user, Password: mounter.NewSecret("new")}))
+			assert.Equal(t, stage(), fmt.Sprintf("%s.%d", first, i+2))
+			assert.Equal(t, b.last().User, user)
+			b.kernel.Release(hold)
+			synctest.Wait()
+		}
+	})
 }
 
 // A try logs in anew, beside what is mounted, and leaves nothing.

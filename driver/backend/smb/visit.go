@@ -82,6 +82,10 @@ func (b *Backend) replace(ctx context.Context, s share, reason error, work func(
 	if err != nil {
 		return s, err
 	}
+	// Somebody may have replaced it before, with credentials that are not the stored ones any more either.
+	if again := b.rotated(ctx, fresh); again != nil && fresh.target != s.target {
+		return b.replace(ctx, fresh, again, work)
+	}
 	b.replaced(fresh, reason)
 	reason = b.look(ctx, &fresh, work)
 	return fresh, inside(reason)

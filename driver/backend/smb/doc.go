@@ -24,7 +24,9 @@
 // resolved by the host (5.5 s), port 445 is probed (2 s, all addresses at once), and the server is greeted (15 s, for disks that
 // have to spin up; 21 s for all three). One that says nothing is not left to the kernel. Then mounts take turns, one in the whole process:
 // a server that hangs later than at its greeting holds up the first mounts of all others, who wait 15 s and are told which server that
-// is. A turn ends when the kernel has answered, not when its caller has gone.
+// is. A turn ends when the kernel has answered, not when its caller has gone. It goes on to the server whose last one is longest ago, so
+// that a mount waits for one mount of each other server at most; and a server whose mount failed after others had waited 15 s for it in vain
+// lets them go first, for 30 s.
 //
 // One mount is in flight per key; it goes on when its callers have given up, and a late success is used by the next one. While it
 // hangs, further calls are answered at once. A share that is mounted and does not answer for a second has its server asked the same way,

@@ -121,15 +121,15 @@ func (b *Backend) perform(ctx context.Context, s share, ready attempt) error {
 }
 
 // giveBack ends a turn, but not before the kernel has answered.
-func giveBack(give func(), err error) {
+func giveBack(give func(failed bool), err error) {
 	if stuck, ok := errors.AsType[*mounter.Error](err); ok && stuck.Done != nil {
 		go func() {
 			<-stuck.Done
-			give()
+			give(true)
 		}()
 		return
 	}
-	give()
+	give(err != nil)
 }
 
 // refusesDialect says whether an older dialect may help. A server that does not speak the one asked for makes the kernel

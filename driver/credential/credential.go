@@ -12,8 +12,12 @@ import (
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
-// maxValue is the kernel's limit for one fsconfig(2) string (FACTS 4: below 256 bytes).
-const maxValue = 255
+const (
+	// maxValue is the kernel's limit for one fsconfig(2) string, in bytes (FACTS 4: below 256).
+	maxValue = 255
+	// MaxPassword is how much of a password the kernel logs in with, in bytes: it leaves the rest out without a word (FACTS 4).
+	MaxPassword = 128
+)
 
 // maxFile bounds what is read of a credentials file, in bytes.
 const maxFile = 16 << 10
@@ -38,8 +42,11 @@ func (c Credentials) Check() error {
 	if c.Password.IsZero() {
 		problems = append(problems, errors.New("the password is empty"))
 	}
-	for _, field := range []struct{ name, text string }{
-		{"username", c.Username}, {"domain", c.Domain}, {"password", c.Password.Reveal()},
+	for _, field := range []struct {
+		name, text string
+		most       int
+	}{
+		{"username", c.Username, maxValue}, {"domain", c.Domain, maxValue}, {"password", c.Password.Reveal(), MaxPassword},
 	} {
 		if !utf8.ValidString(field.text) {
 			problems = append(problems, fmt.Errorf("the %s is not UTF-8", field.name))
@@ -47,8 +54,8 @@ func (c Credentials) Check() error {
 		if strings.ContainsAny(field.text, "\n\r\x00") {
 			problems = append(problems, fmt.Errorf("the %s holds a line end or a NUL byte", field.name))
 		}
-		if len(field.text) > maxValue {
-			problems = append(problems, fmt.Errorf("the %s has %d bytes; the kernel takes at most %d", field.name, len(field.text), maxValue))
+		if len(field.text) > field.most {
+			problems = append(problems, fmt.Errorf("the %s has %d bytes; the kernel takes at most %d", field.name, len(field.text), field.most))
 		}
 	}
 	return errors.Join(problems...)

@@ -43,7 +43,8 @@ func TestParse(t *testing.T) {
 		"password=canary":                           "the username is empty",
 		"username=b\npassword=canary\xff":           "line 2: is not UTF-8",
 		"username=b\npassword=canary\x00":           "NUL byte",
-		"username=b\npassword=" + canary(256):       "256 bytes",
+		"username=b\npassword=" + canary(129):       "the password has 129 bytes; the kernel takes at most 128",
+		"password=x\nusername=" + canary(256):       "the username has 256 bytes; the kernel takes at most 255",
 		"username=b\npassword=x\n#" + canary(20000): "more than 16384 bytes", // it may be cut in the middle of a password
 	} {
 		_, err := credential.Parse(strings.NewReader(text))
@@ -62,7 +63,7 @@ func newStore(t *testing.T) (*credential.Store, *mountertest.Kernel) {
 
 func TestStoreKeepsEveryPassword(t *testing.T) {
 	store, kernel := newStore(t)
-	for _, password := range []string{"x", ",", `"'`, "%s%d", "$HOME ${X}", `\`, " a b ", "#", "=", "ü…日本", strings.Repeat("p", 255)} {
+	for _, password := range []string{"x", ",", `"'`, "%s%d", "$HOME ${X}", `\`, " a b ", "#", "=", "ü…日本", strings.Repeat("p", 128)} {
 		want := credential.Credentials{Username: "bob", Domain: "HOME", Password: mounter.NewSecret(password)}
 		assert.NilError(t, store.Set(t.Context(), "nas", want))
 		got, err := store.Get(t.Context(), "nas")

@@ -5,7 +5,7 @@
 //	domain=HOME
 //
 // Lines that are empty or begin with # are passed over. user, pass, dom and workgroup mean the same; username may be
-// DOMAIN\name or DOMAIN/name. A password is 1 to 255 bytes (the kernel's limit for one value) and holds no line end and no NUL.
+// DOMAIN\name or DOMAIN/name. A password is 1 to 128 bytes (what the kernel logs in with) and holds no line end and no NUL.
 //
 // A [Store] has two layers: files on this node, and copies of those that lie in the catalog pool's private folder for all
 // nodes ([Store.Mirror]). Copies are read when the pool is away, so that SMB does not depend on iSCSI; a node's own file of

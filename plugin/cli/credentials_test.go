@@ -134,7 +134,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		{"", "nas", "no password was given"},
 		{"\n", "nas", "no password was given"},
 		{"secret\n", "../nas", "must be 1 to 128 letters"},
-		{strings.Repeat("x", 300), "nas", "at most 255"},
+		{strings.Repeat("x", 129), "nas", "at most 128"},
 	} {
 		code, _, problem := run(t, example.input, "x", "credentials", "--state-dir", dir, "set", example.name, "--username", "u")
 		assert.Equal(t, code, 1)

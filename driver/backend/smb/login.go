@@ -41,8 +41,8 @@ func (d *draft) quoted(part mountoption.Part) {
 }
 
 func (d *draft) password(part mountoption.Part) error {
-	if len(part.Value) > 255 {
-		return fmt.Errorf("o: option password has %d bytes; the kernel takes at most 255", len(part.Value))
+	if len(part.Value) > credential.MaxPassword {
+		return fmt.Errorf("o: option password has %d bytes; the kernel takes at most %d", len(part.Value), credential.MaxPassword)
 	}
 	d.quoted(part)
 	d.plan.Password, d.noPassword = mounter.NewSecret(part.Value), part.Value == ""

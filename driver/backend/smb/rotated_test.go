@@ -24,7 +24,7 @@ import (
 func passwords() []string {
 	return []string{
 		"plain", ",", ",,", "a,b", ",a,", "trailing,", `"quoted"`, `it's`, "100% sure", "%", "$HOME", "${HOME}", `back\slash\`, `\,`, " blanks inside and around ",
-		"#hash", "=", "a=b,c=d", "password=x,vers=1.0", "tab\tinside", "日本語 ñ é", "🔑", "~!@#$%^&*()_+-={}|[]:;<>?/.`", strings.Repeat("x", 255), strings.Repeat("é", 127),
+		"#hash", "=", "a=b,c=d", "password=x,vers=1.0", "tab\tinside", "日本語 ñ é", "🔑", "~!@#$%^&*()_+-={}|[]:;<>?/.`", strings.Repeat("x", 128), strings.Repeat("é", 64),
 	}
 }
 
@@ -52,7 +52,7 @@ func TestEveryPasswordArrives(t *testing.T) {
 		assert.Equal(t, b.mounts(), before+1)
 		assert.Equal(t, b.last().Password.Reveal(), password)
 	}
-	for _, bad := range []string{strings.Repeat("x", 256), "line\nend", "nul\x00byte", "not \xff UTF-8"} {
+	for _, bad := range []string{strings.Repeat("x", 129), "line\nend", "nul\x00byte", "not \xff UTF-8"} {
 		login := credential.Credentials{Username: "bob", Password: mounter.NewSecret(bad)}
 		err := store.Set(t.Context(), "nas", login)
 		assert.ErrorContains(t, err, "the password")
@@ -60,6 +60,8 @@ func TestEveryPasswordArrives(t *testing.T) {
 		_, err = b.backend.Plan(t.Context(), ask(func(r *backend.Request) { r.Device, r.Username, r.Password = "//nas/torrents", "bob", login.Password }))
 		assert.ErrorContains(t, err, "the password")
 	}
+	_, err := b.backend.Plan(t.Context(), device("//nas/torrents", "username=bob,password="+strings.Repeat("x", 129)))
+	assert.ErrorContains(t, err, "o: option password has 129 bytes; the kernel takes at most 128")
 }
 
 // last is the last mount that was asked for.

@@ -79,7 +79,7 @@ what differs:
 
 Every value goes to the kernel by itself (` + "`fsconfig`" + `), so that nothing in it needs escaping: not a comma, quote, ` + "`%%`, `$`, `\\`" + ` or blank of a
 password. Only the text of ` + "`o=`" + ` itself separates its options with commas, so that a comma inside a password is written twice there, as for
-mount.cifs; the option ` + "`password=`" + ` and named credentials have no such rule. A password is 1 to 255 bytes of UTF-8.
+mount.cifs; the option ` + "`password=`" + ` and named credentials have no such rule. A password is 1 to 128 bytes of UTF-8.
 
 The dialect is 3.1.1; a server that refuses it is asked for 3.0. In these examples the credentials ` + "`nas`" + ` are SMB_CREDENTIALS, this node
 knows the user media (1001) and the group users (100), and config.yaml allows SMB 1 for ` + "`//nas/old`" + ` alone.

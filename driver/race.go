@@ -84,11 +84,15 @@ func (d *Driver) gone(ctx context.Context, node string, shelf *catalog.Catalog) 
 func (d *Driver) racing(ctx context.Context, attempt func() error) error {
 	for {
 		err := attempt()
-		lost := errors.Is(err, catalog.ErrExists) || errors.Is(err, catalog.ErrChanged) || errors.Is(err, catalog.ErrGone)
-		if !lost || ctx.Err() != nil || d.records.cluster.Refresh(ctx) != nil {
+		if !raced(err) || ctx.Err() != nil || d.records.cluster.Refresh(ctx) != nil {
 			return err
 		}
 	}
+}
+
+// raced says that another node changed the record first.
+func raced(err error) bool {
+	return errors.Is(err, catalog.ErrExists) || errors.Is(err, catalog.ErrChanged) || errors.Is(err, catalog.ErrGone)
 }
 
 // current says whether a record is still as it was read. A node that removes a volume records that and then looks for holds;

@@ -48,10 +48,14 @@ func (d *Driver) remove(ctx context.Context, record catalog.Record, shelf *catal
 		return err
 	}
 	anothers := record.State == catalog.Removing
-	if record, err = claim(ctx, record, shelf); err != nil {
+	claimed, err := claim(ctx, record, shelf)
+	if err != nil {
+		if !raced(err) { // it may be on record all the same, as when only the folder's fsync failed
+			d.unfinished.add(record.Name)
+		}
 		return err
 	}
-	return d.carryOut(ctx, record, shelf, pool, anothers)
+	return d.carryOut(ctx, claimed, shelf, pool, anothers)
 }
 
 // claim records that a volume is being removed, also when that is on record: whoever did it cannot take it back from then on, as it

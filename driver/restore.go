@@ -200,9 +200,9 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	record, shelf, ok := d.records.get(name)
-	if !ok || record.State == catalog.Ready {
-		return nil
+	record, shelf, err := d.intent(ctx, name)
+	if err != nil || shelf == nil {
+		return err
 	}
 	if record.State == catalog.Removing {
 		return d.completeRemove(ctx, record, shelf)
@@ -234,6 +234,23 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 		return err
 	}
 	return d.ready(ctx, draft{record: record, shelf: shelf})
+}
+
+// intent is the record of a volume that is to be made or removed; without a catalog there is none. One that could not be written may be on
+// record all the same, and is looked for there.
+func (d *Driver) intent(ctx context.Context, name string) (catalog.Record, *catalog.Catalog, error) {
+	record, shelf, ok := d.records.get(name)
+	if ok && record.State == catalog.Ready {
+		err := shelf.Refresh(ctx)
+		if err != nil && !errors.Is(err, catalog.ErrDetached) && !errors.Is(err, catalog.ErrFrozen) {
+			return record, nil, err // a catalog that is attached again is looked through for intents
+		}
+		record, shelf, ok = d.records.get(name)
+	}
+	if !ok || record.State == catalog.Ready {
+		return record, nil, nil
+	}
+	return record, shelf, nil
 }
 
 // refusesShare says that a volume's server is there and does not let it be used, or that its password is not stored: trying again helps

@@ -2,6 +2,7 @@ package driver_test
 
 import (
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
 
+	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
@@ -52,4 +55,25 @@ func TestReleaseThatFailsIsTriedAgain(t *testing.T) {
 		defer stop()
 		b.holders(t, 0)
 	})
+}
+
+// The intent of a removal may be on record although writing it failed. It is then carried out by itself, and not only at the next start:
+// until then the volume could be neither used nor made again.
+func TestIntentThatFailedAndIsOnRecordIsCarriedOut(t *testing.T) {
+	b, failing := newBench(t), false
+	b.options.Durable = append(b.options.Durable, durable.WithFault(func(op, name string) error {
+		if failing && op == durable.OpSyncDir && name == "volumes" {
+			failing = false
+			return syscall.EIO
+		}
+		return nil
+	}))
+	b.start(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	failing = true
+	assert.ErrorIs(t, b.driver.Remove(t.Context(), "vol"), syscall.EIO)
+	assert.Assert(t, !failing)
+	b.driver.Sweep(t.Context())
+	_, err := b.driver.Get(t.Context(), "vol")
+	assert.ErrorIs(t, err, driver.ErrNotFound)
 }

@@ -45,5 +45,6 @@ func TestWarmIsEveryShare(t *testing.T) {
 			assert.Assert(t, took <= 2*each, "%s of %s", took, asked.Location.Device)
 		}
 		until(t, func() bool { return mounts.Load() == many+2 })
+		synctest.Wait() // the last one is written down
 	})
 }

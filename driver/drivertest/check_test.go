@@ -13,6 +13,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver"
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/holder"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
@@ -23,6 +24,18 @@ func (w *world) check() {
 	w.checkNames(true)
 	w.checkMounts(true)
 	w.checkHolds(true)
+	w.checkSecrets(true)
+}
+
+// look is a check in the middle of a scenario, whose points are not counted.
+func (w *world) look() {
+	w.t.Helper()
+	if w.node.points.died() {
+		w.revive()
+	}
+	w.counts(false)
+	w.check()
+	w.counts(true)
 }
 
 // checkAtOnce does so right after a point has failed: what was acknowledged is there, and what is used is mounted and held. What the
@@ -32,6 +45,7 @@ func (w *world) checkAtOnce() {
 	w.checkNames(false)
 	w.checkMounts(false)
 	w.checkHolds(false)
+	w.checkSecrets(false)
 }
 
 // checkNames: what was acknowledged is there, what had no answer is wholly there or wholly gone, and Get, Path and List agree.
@@ -93,7 +107,7 @@ func (w *world) checkHolds(settled bool) {
 	if errors.Is(err, backend.ErrUnavailable) && !w.usable() {
 		return
 	}
-	assert.Check(w.t, err)
+	assert.Check(w.t, err == nil || w.damaged && errors.Is(err, holder.ErrDamaged), "%v", err)
 	held := map[string]bool{}
 	for _, record := range records {
 		for _, holder := range record.Holders {
@@ -119,7 +133,7 @@ func (w *world) checkHolds(settled bool) {
 	assert.Check(w.t, len(held) == 0 || !settled, "holds of volumes that are no more: %v", held)
 }
 
-// usable says whether the pool can be used: one that was never used has no marker.
+// usable says whether the pool can be used: one that was never used, or formatted again, has no marker.
 func (w *world) usable() bool {
 	_, err := os.Stat(filepath.Join(w.kernel.HostPath(poolPath), backend.PrivateFolder, backend.MarkerFile))
 	return err == nil

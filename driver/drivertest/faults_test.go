@@ -23,10 +23,13 @@ func play(t *testing.T, it scenario, points *points, patient bool) (refused bool
 				t.Logf("%d was %q\n%s", points.at, points.was(), w.log)
 			}
 		})
-		defer func() { w.node.end(t) }()
+		defer w.end()
 		if !it.fresh {
 			w.create("other", own("db"))
 			w.pass(brief) // what the background does at the start is over
+			if it.before != nil {
+				it.before(w)
+			}
 			points.counts(true)
 		}
 		it.run(w)

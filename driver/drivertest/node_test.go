@@ -165,12 +165,3 @@ func (n *node) end(t *testing.T) {
 	assert.NilError(t, <-n.ended)
 	assert.Check(t, n.driver.Close())
 }
-
-// engines is an engine that runs all the time and is in no Swarm.
-type engines struct{ driver.Engines }
-
-func (engines) Swarm(context.Context) (bool, error) { return false, nil }
-
-func (engines) StartFailed(context.Context, func(string) bool) ([]string, error) { return nil, nil }
-
-func (engines) Ended(driver.Engine) bool { return false }

@@ -26,6 +26,8 @@ func own(class string, more ...string) map[string]string {
 // scenario is what the engine, or an operator, does with volumes.
 type scenario struct {
 	run func(w *world)
+	// before, when set, is what went before, whose points are not counted.
+	before func(w *world)
 	// floor is how many points it has at least: fewer mean that some are not seen any more. How many the background adds is not the
 	// same in every run.
 	floor int
@@ -43,6 +45,13 @@ func scenarios() map[string]scenario {
 		"temp":      {run: temp, floor: 62},
 		"cache":     {run: cache, floor: 95},
 		"take-over": {run: takeOver, floor: 110},
+
+		"credentials":      {run: ofAllNodes, floor: 40},
+		"break":            {before: died, run: brokenOfDead, floor: 30},
+		"break, asking":    {before: usedElsewhere, run: brokenByAsking, floor: 90},
+		"break, answering": {before: leftHere, run: brokenFromElsewhere, floor: 50},
+		"adopt":            {before: formatted, run: adopted, floor: 80},
+		"restore records":  {before: formatted, run: recordsRestored, floor: 140},
 	}
 }
 
@@ -162,18 +171,18 @@ func (w *world) restore(from, to string) {
 // another is a second node, whose plugin runs.
 func (w *world) another() *node {
 	w.t.Helper()
-	second := &node{kernel: w.kernel, region: w.node.region, number: 2, log: w.log, wait: w.node.wait}
-	second.ahead.Store(w.node.ahead.Load())
-	second.power()
-	assert.NilError(w.t, second.start(w.t, &points{}))
-	return second
+	w.second = &node{kernel: w.kernel, region: w.node.region, number: 2, log: w.log, wait: w.node.wait}
+	w.second.ahead.Store(w.node.ahead.Load())
+	w.second.power()
+	assert.NilError(w.t, w.second.start(w.t, &points{}))
+	return w.second
 }
 
 // use has a node make a volume, and a container there use it.
-func (n *node) use(t *testing.T, name, row string) {
+func (n *node) use(t *testing.T, name, row string, by driver.Engine) {
 	t.Helper()
 	assert.NilError(t, n.driver.Create(t.Context(), name, own("db")))
-	target, err := n.driver.Mount(t.Context(), name, "there", driver.Engine{PID: 1, Started: 1})
+	target, err := n.driver.Mount(t.Context(), name, "there", by)
 	assert.NilError(t, err)
 	assert.NilError(t, os.WriteFile(filepath.Join(target, "rows"), []byte(row), 0o600))
 }
@@ -182,9 +191,10 @@ func (n *node) use(t *testing.T, name, row string) {
 func (w *world) deadNode(name, row string) {
 	w.t.Helper()
 	second := w.another()
-	second.use(w.t, name, row)
+	second.use(w.t, name, row, running)
 	w.pass(brief) // seen here
 	second.end(w.t)
+	w.second = nil
 	w.region(2, false)
 	if w.node.points.died() {
 		w.revive()

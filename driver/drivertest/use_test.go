@@ -16,7 +16,7 @@ func (w *world) mount(name string) (id string) {
 	w.t.Helper()
 	w.call("mount "+name, func(d *driver.Driver) error {
 		id = w.id()
-		target, err := d.Mount(w.t.Context(), name, id, driver.Engine{PID: 1, Started: 1})
+		target, err := d.Mount(w.t.Context(), name, id, running)
 		if err == nil {
 			assert.Equal(w.t, target, w.node.target(name))
 		}

@@ -38,6 +38,7 @@ type world struct {
 	t       *testing.T
 	kernel  *mountertest.Kernel
 	node    *node
+	second  *node // another one, when there is one
 	log     *record
 	volumes map[string]*volume
 	ids     int
@@ -45,6 +46,8 @@ type world struct {
 	patient bool
 	refused bool // a call was refused by the point that failed
 	hit     bool // a point has failed, and what must hold then was checked, or has killed
+	secrets map[string]*secret
+	damaged bool // a record of holders cannot be read
 }
 
 // record keeps the driver's log, for the text of a failure.
@@ -69,7 +72,7 @@ func newWorld(t *testing.T, hit *points) *world {
 	t.Helper()
 	kernel := newKernel(t)
 	log := &record{}
-	w := &world{t: t, kernel: kernel, log: log, volumes: map[string]*volume{}}
+	w := &world{t: t, kernel: kernel, log: log, volumes: map[string]*volume{}, secrets: map[string]*secret{}}
 	w.node = &node{kernel: kernel, region: &region{}, number: 1, log: log, wait: 20 * time.Second}
 	w.node.advance(time.Until(realTime()))
 	w.node.power()
@@ -119,6 +122,9 @@ func (w *world) rise() {
 	w.pass(sweeps)
 }
 
+// counts has the points of what follows counted, or not: others have the same ones.
+func (w *world) counts(on bool) { w.node.points.counts(on) }
+
 // call makes one call, and makes it again when it fails or the process dies in it.
 func (w *world) call(what string, do func(d *driver.Driver) error) {
 	w.t.Helper()
@@ -149,6 +155,15 @@ func (w *world) notice() {
 	if w.node.points.was() != "" && !w.hit {
 		w.hit = true
 		w.checkAtOnce()
+	}
+}
+
+// end is the end of the plugins.
+func (w *world) end() {
+	w.t.Helper()
+	w.node.end(w.t)
+	if w.second != nil {
+		w.second.end(w.t)
 	}
 }
 

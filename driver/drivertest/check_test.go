@@ -133,10 +133,11 @@ func (w *world) checkHolds(settled bool) {
 	assert.Check(w.t, len(held) == 0 || !settled, "holds of volumes that are no more: %v", held)
 }
 
-// usable says whether the pool can be used: one that was never used, or formatted again, has no marker.
+// usable says whether the pool can be used: one that was never used, or formatted again, has no marker, and one that is drained is refused.
 func (w *world) usable() bool {
-	_, err := os.Stat(filepath.Join(w.kernel.HostPath(poolPath), backend.PrivateFolder, backend.MarkerFile))
-	return err == nil
+	_, marked := os.Stat(filepath.Join(w.kernel.HostPath(poolPath), backend.PrivateFolder, backend.MarkerFile))
+	_, drained := os.Stat(filepath.Join(w.node.folder("state"), "drains", poolName+".json"))
+	return marked == nil && errors.Is(drained, fs.ErrNotExist)
 }
 
 // checkLeavings: an hour after its last start the driver has swept up what it left half written. Only what is on the node and

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
 // play runs a scenario in a bubble, and the checks at its end. It says whether a point that failed had a call refused.
@@ -16,7 +18,13 @@ func play(t *testing.T, it scenario, points *points, patient bool) (refused bool
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		points.counts(it.fresh)
-		w := newWorld(t, points)
+		var w *world
+		if it.host {
+			kernel := mountertest.New(t)
+			w = newWorldOn(t, kernel, newHost(t, kernel), points)
+		} else {
+			w = newWorld(t, points)
+		}
 		w.patient = patient
 		t.Cleanup(func() {
 			if t.Failed() {

@@ -65,6 +65,9 @@ type node struct {
 	wait   time.Duration // LEASE_WAIT
 	log    io.Writer
 	alone  bool // it takes every other node for dead: a fault that a test must find
+	// host, when set, is one whose pool the plugin brings up; else it is mounted all the time.
+	host       *host
+	containers *containers // nil for none that a drain knows
 
 	points *points
 	driver *driver.Driver
@@ -76,9 +79,7 @@ type node struct {
 func newKernel(t *testing.T) *mountertest.Kernel {
 	t.Helper()
 	kernel := mountertest.New(t)
-	kernel.MountHost(poolPath, mountertest.FileSystem{
-		Type: "ocfs2", UUID: poolUUID, Source: "/dev/sda", SuperOptions: "rw,_netdev,heartbeat=local,nointr,data=ordered",
-	})
+	kernel.MountHost(poolPath, poolFiles())
 	return kernel
 }
 
@@ -90,23 +91,28 @@ func (n *node) folder(name string) string {
 
 func (n *node) run() string { return n.folder(fmt.Sprint("run", n.boots)) }
 
+// notes is the host's folder for what the plugin does to it, until a boot.
+func (n *node) notes() string { return fmt.Sprintf("/run/%s.%d", n.name(), n.boots) }
+
 func (n *node) target(volume string) string { return filepath.Join(n.folder("volumes"), volume) }
 
-func (n *node) cluster() mounter.Cluster {
+func (n *node) cluster(ctx context.Context) mounter.Cluster {
 	live := n.region.view()
 	if n.alone {
 		live = []int{n.number}
 	}
-	return mounter.Cluster{Name: "homelab", Node: n.number, Region: true, Live: live, DeadThreshold: 31}
+	return mounter.Cluster{Name: "homelab", Node: n.number, Region: n.host == nil || n.host.up(ctx), Live: live, DeadThreshold: 31}
 }
 
 // Current is the node's configuration.
 func (n *node) Current() *settings.Settings {
 	defaults := settings.Initial()
 	defaults.LeaseWait = n.wait
-	return &settings.Settings{
-		Node: n.name(), Pools: []settings.Pool{{Name: poolName, Path: poolPath, Catalog: true}}, Defaults: defaults,
+	pool := settings.Pool{Name: poolName, Path: poolPath, Catalog: true}
+	if n.host != nil {
+		pool = n.host.pool()
 	}
+	return &settings.Settings{Node: n.name(), Pools: []settings.Pool{pool}, Defaults: defaults}
 }
 
 // advance puts the node's clock forward.
@@ -145,14 +151,14 @@ func (n *node) assemble(ctx context.Context, kernel *process, log *logrus.Entry)
 	now := func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
 	state := filepath.Join("/var/lib", n.name())
 	secrets := credential.NewStore(kernel, state+"/credentials", faults)
-	pools := ocfs2.New(ocfs2.Options{Mounter: kernel, Settings: n, StateDir: state, Log: log, Now: now, Durable: []durable.Option{faults}})
+	pools := ocfs2.New(ocfs2.Options{Mounter: kernel, Settings: n, StateDir: state, RunDir: n.notes(), Log: log, Now: now, Durable: []durable.Option{faults}})
 	shares := smb.New(smb.Options{
 		Mounter: kernel, Settings: n, Credentials: secrets, ShareRoot: n.folder("shares"), Memory: n.folder("memory"), Log: log, Now: now, Durable: []durable.Option{faults},
 		Dial: func(context.Context, string, string) (net.Conn, error) { return mountertest.Serve(), nil },
 	})
 	return driver.New(ctx, driver.Options{
 		Mounter: kernel, Settings: n, Backends: []backend.Backend{pools, shares, local.New(kernel, state, faults)}, Pools: pools,
-		Secrets: secrets, Engines: engines{}, StateDir: n.folder("state"), RunDir: n.run(), MountRoot: n.folder("volumes"),
+		Secrets: secrets, Engines: engines{n.points, n.containers}, StateDir: n.folder("state"), RunDir: n.run(), MountRoot: n.folder("volumes"),
 		Version: "test", Log: log, Now: now, Durable: []durable.Option{faults},
 	})
 }

@@ -103,11 +103,11 @@ func (p *process) Resolve(ctx context.Context, host string) ([]netip.Addr, error
 	return p.Kernel.Resolve(ctx, host)
 }
 
-func (p *process) Cluster(_ context.Context, _ string) (mounter.Cluster, error) {
+func (p *process) Cluster(ctx context.Context, _ string) (mounter.Cluster, error) {
 	if err := p.step("cluster", ""); err != nil {
 		return mounter.Cluster{}, err
 	}
-	return p.node.cluster(), nil
+	return p.node.cluster(ctx), nil
 }
 
 func (p *process) BootID() string { return p.node.boot }

@@ -33,6 +33,8 @@ type scenario struct {
 	floor int
 	// fresh has it begin with the plugin's first start on a new pool. Others have the same points there, which are not counted again.
 	fresh bool
+	// host has the plugin bring the pool up and take it down; in others it is mounted all the time.
+	host bool
 }
 
 // scenarios are all of them. Several short ones have the same points as a long one and take far less time.
@@ -52,6 +54,10 @@ func scenarios() map[string]scenario {
 		"break, answering": {before: leftHere, run: brokenFromElsewhere, floor: 50},
 		"adopt":            {before: formatted, run: adopted, floor: 80},
 		"restore records":  {before: formatted, run: recordsRestored, floor: 140},
+		"drain":            {before: oneContainer, run: drained, floor: 85, host: true},
+		"drain, held":      {before: oneContainer, run: held, floor: 80, host: true},
+		"bring up":         {run: broughtUp, floor: 130, host: true, fresh: true},
+		"leave":            {before: toLeave, run: left, floor: 40, host: true},
 	}
 }
 

@@ -28,18 +28,24 @@ func (w *world) mount(name string) (id string) {
 
 // id is one that no container had.
 func (w *world) id() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.ids++
 	return fmt.Sprintf("id%d", w.ids)
 }
 
 // used notes that a container of an ID uses a volume, as the kernel then shows.
 func (w *world) used(name, id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.volumes[name].uses = append(w.volumes[name].uses, id)
 	w.users(w.node, name, "radarr")
 }
 
 // unused notes that it does not any more.
 func (w *world) unused(name, id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	it := w.volumes[name]
 	it.uses = without(it.uses, id)
 	if len(it.uses) == 0 {
@@ -49,6 +55,8 @@ func (w *world) unused(name, id string) {
 
 // uses are the IDs of the containers that use a volume.
 func (w *world) uses(name string) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.volumes[name].uses
 }
 

@@ -41,13 +41,16 @@ type world struct {
 	second  *node // another one, when there is one
 	log     *record
 	volumes map[string]*volume
+	mu      sync.Mutex // guards ids and the volumes' uses: the plugin's background may have a container started
 	ids     int
 	// patient has a call that was refused made again only after the background had its time, with the invariants checked before.
 	patient bool
 	refused bool // a call was refused by the point that failed
 	hit     bool // a point has failed, and what must hold then was checked, or has killed
-	secrets map[string]*secret
-	damaged bool // a record of holders cannot be read
+	// meanwhile, when set, is done before a call is made again, unless that is at once.
+	meanwhile func()
+	secrets   map[string]*secret
+	damaged   bool // a record of holders cannot be read
 }
 
 // record keeps the driver's log, for the text of a failure.
@@ -70,10 +73,18 @@ func (r *record) String() string {
 
 func newWorld(t *testing.T, hit *points) *world {
 	t.Helper()
-	kernel := newKernel(t)
+	return newWorldOn(t, newKernel(t), nil, hit)
+}
+
+// newWorldOn is one on a host whose pool the plugin brings up, when that is given.
+func newWorldOn(t *testing.T, kernel *mountertest.Kernel, on *host, hit *points) *world {
+	t.Helper()
 	log := &record{}
 	w := &world{t: t, kernel: kernel, log: log, volumes: map[string]*volume{}, secrets: map[string]*secret{}}
-	w.node = &node{kernel: kernel, region: &region{}, number: 1, log: log, wait: 20 * time.Second}
+	w.node = &node{kernel: kernel, region: &region{}, number: 1, log: log, wait: 20 * time.Second, host: on}
+	if on != nil {
+		w.node.containers = &containers{world: w}
+	}
 	w.node.advance(time.Until(realTime()))
 	w.node.power()
 	if err := w.node.start(t, hit); err != nil { // the engine starts it again
@@ -134,6 +145,7 @@ func (w *world) call(what string, do func(d *driver.Driver) error) {
 	case w.node.points.died():
 		w.revive()
 		w.check()
+		w.between()
 	case err == nil:
 		w.notice()
 		return
@@ -144,9 +156,18 @@ func (w *world) call(what string, do func(d *driver.Driver) error) {
 		if w.patient {
 			w.pass(sweeps)
 			w.check()
+			w.between()
 		}
 	}
 	assert.NilError(w.t, do(w.node.driver), "%s, again (the first time: %v)", what, err)
+}
+
+// between does what must be possible between a call that was not done and the next try.
+func (w *world) between() {
+	if work := w.meanwhile; work != nil {
+		w.meanwhile = nil
+		work()
+	}
 }
 
 // notice checks what must hold right after a point has failed, once.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
@@ -31,11 +32,21 @@ func (d *Driver) announce(ctx context.Context, made *draft, steps *undo) error {
 	}
 	record, err := made.shelf.Put(ctx, made.record)
 	if err != nil {
+		d.unannounce(made, err, steps)
 		return writable(err)
 	}
 	made.record = record
 	steps.add(func(ctx context.Context) error { return made.shelf.Remove(ctx, record.ID) })
 	return d.apart(record)
+}
+
+// unannounce takes back an intent that may be on record although writing it failed: the next start would make the volume, of which
+// everybody was told that it could not be made. That of an earlier Create stays, since there may be something of it.
+func (d *Driver) unannounce(made *draft, failed error, steps *undo) {
+	unwritten := raced(failed) || errors.Is(failed, catalog.ErrDetached) || errors.Is(failed, catalog.ErrFrozen)
+	if !unwritten && !made.again {
+		steps.add(func(ctx context.Context) error { return made.shelf.Remove(ctx, made.record.ID) })
+	}
 }
 
 // apart refuses a directory that is above or below another volume's (DESIGN D8). A volume that is being made too, and was recorded

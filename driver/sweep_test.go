@@ -57,10 +57,10 @@ func TestReleaseThatFailsIsTriedAgain(t *testing.T) {
 	})
 }
 
-// The intent of a removal may be on record although writing it failed. It is then carried out by itself, and not only at the next start:
-// until then the volume could be neither used nor made again.
-func TestIntentThatFailedAndIsOnRecordIsCarriedOut(t *testing.T) {
-	b, failing := newBench(t), false
+// unsyncedOnce has the next fsync of the folder of records fail: what was written is there.
+func (b *bench) unsyncedOnce(t *testing.T) (next func()) {
+	t.Helper()
+	failing := false
 	b.options.Durable = append(b.options.Durable, durable.WithFault(func(op, name string) error {
 		if failing && op == durable.OpSyncDir && name == "volumes" {
 			failing = false
@@ -69,10 +69,32 @@ func TestIntentThatFailedAndIsOnRecordIsCarriedOut(t *testing.T) {
 		return nil
 	}))
 	b.start(t)
+	return func() { failing = true }
+}
+
+// The intent of a removal may be on record although writing it failed. It is then carried out by itself, and not only at the next start:
+// until then the volume could be neither used nor made again.
+func TestRemovalThatFailedAndIsOnRecordIsCarriedOut(t *testing.T) {
+	b := newBench(t)
+	failNext := b.unsyncedOnce(t)
 	b.create(t, "vol", map[string]string{"class": "db"})
-	failing = true
+	failNext()
 	assert.ErrorIs(t, b.driver.Remove(t.Context(), "vol"), syscall.EIO)
-	assert.Assert(t, !failing)
+	b.driver.Sweep(t.Context())
+	_, err := b.driver.Get(t.Context(), "vol")
+	assert.ErrorIs(t, err, driver.ErrNotFound)
+}
+
+// So may that of a Create, which is then taken back: nobody makes a volume at the next start that could not be made.
+func TestCreateThatFailedAndIsOnRecordIsTakenBack(t *testing.T) {
+	b := newBench(t)
+	failNext := b.unsyncedOnce(t)
+	failNext()
+	assert.ErrorIs(t, b.driver.Create(t.Context(), "vol", map[string]string{"class": "db"}), syscall.EIO)
+	b.start(t)
+	stop := b.run(t)
+	b.create(t, "other", map[string]string{"class": "db", "subdir": "vol"})
+	stop()
 	b.driver.Sweep(t.Context())
 	_, err := b.driver.Get(t.Context(), "vol")
 	assert.ErrorIs(t, err, driver.ErrNotFound)

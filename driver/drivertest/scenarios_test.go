@@ -165,12 +165,16 @@ func (w *world) restore(from, to string) {
 	entry := w.inTrash(from, w.volumes[from].row)
 	w.begin(to)
 	w.volumes[to].row = w.volumes[from].row
+	if w.patient {
+		w.meanwhile = func() { w.asBefore(to) }
+	}
 	w.call("restore "+to, func(d *driver.Driver) error {
 		if _, err := d.Get(w.t.Context(), to); err == nil {
 			return nil // completed by itself
 		}
 		return d.TrashRestore(w.t.Context(), entry, to)
 	})
+	w.meanwhile = nil
 	w.acknowledge(to, true)
 }
 

@@ -204,8 +204,21 @@ func (w *world) restart() {
 func (w *world) create(name string, options map[string]string) {
 	w.t.Helper()
 	w.begin(name)
+	if w.patient {
+		w.meanwhile = func() { w.asBefore(name) }
+	}
 	w.call("create "+name, func(d *driver.Driver) error { return d.Create(w.t.Context(), name, options) })
+	w.meanwhile = nil
 	w.acknowledge(name, true)
+}
+
+// asBefore: a volume that could not be made is not made by the next start, unless it was made by then.
+func (w *world) asBefore(name string) {
+	w.t.Helper()
+	there := w.node.listed(w.t, name)
+	w.revive()
+	w.check()
+	assert.Check(w.t, w.node.listed(w.t, name) == there, "volume %s was listed: %v, and is not as before after a restart", name, there)
 }
 
 // begin says that a call about a volume's existence is made.

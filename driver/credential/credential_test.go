@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 
@@ -149,6 +150,25 @@ func TestPoolCredentialsAreCopied(t *testing.T) {
 	assert.ErrorIs(t, err, credential.ErrNotFound)
 	assert.ErrorContains(t, err, `"othr" for all nodes`)
 	assert.ErrorIs(t, store.Remove(t.Context(), "othr"), credential.ErrNotFound)
+}
+
+// What a write that was cut off left on the pool may hold a password. It goes when it is old: another node may be writing.
+func TestLeavingsOnThePoolAreSwept(t *testing.T) {
+	store, _ := newStore(t)
+	pool := filepath.Join(t.TempDir(), "credentials")
+	assert.NilError(t, os.Mkdir(pool, 0o700))
+	old, young := filepath.Join(pool, ".tmp-old"), filepath.Join(pool, ".tmp-young")
+	for _, leaving := range []string{old, young} {
+		assert.NilError(t, os.WriteFile(leaving, []byte("username=one\npassword=canary\n"), 0o600))
+	}
+	before := time.Now().Add(-2 * time.Hour)
+	assert.NilError(t, os.Chtimes(old, before, before))
+	one := credential.Credentials{Username: "one", Password: mounter.NewSecret("1")}
+	assert.NilError(t, store.SetAll(t.Context(), pool, "nas", one))
+	_, err := os.Stat(old)
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = os.Stat(young)
+	assert.NilError(t, err)
 }
 
 // A pool that was unmounted since it was proven is not replaced by a folder of the disk below it, and its copies stay.

@@ -172,7 +172,10 @@ func (s *Store) entry(name string, pool bool) Entry {
 	return entry
 }
 
-// Sweep removes from this node's folders what a write that was cut off before a time left. Those of the pool are not its business.
+// sweepAge is the age at which a temporary file on the pool is what a write that was cut off left, and not another node's.
+const sweepAge = time.Hour
+
+// Sweep removes from this node's folders what a write that was cut off before a time left. The pool's is swept by who writes there.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
 	return s.kernel.Do(ctx, "credentials", func() error {
 		for _, folder := range []string{s.folder, filepath.Join(s.folder, mirrorFolder)} {
@@ -210,8 +213,9 @@ func names(folder string) ([]string, error) {
 	return found, errors.Join(err, dir.Close())
 }
 
+// write also removes what a write that was cut off long ago left: it may hold a password.
 func (s *Store) write(folder, name string, text []byte, making durable.Option) error {
-	dir, err := durable.Open(folder, append([]durable.Option{making}, s.options...)...)
+	dir, err := durable.Open(folder, append([]durable.Option{making, durable.WithSweep(sweepAge, time.Now)}, s.options...)...)
 	if err != nil {
 		return err
 	}

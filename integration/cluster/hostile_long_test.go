@@ -76,13 +76,8 @@ func (s *site) swappedDirectories(t *testing.T) {
 	assert.Assert(t, reached >= enough && refused >= enough, "the race was not run")
 }
 
-// fills takes all the room that there is, to the last block.
-const fills = `number=0; for size in 268435456 67108864 16777216 1048576 65536 4096; do
-	while fallocate -l $size /config/$number 2>/dev/null; do number=$((number + 1)); done
-done; while echo >/config/$number; do number=$((number + 1)); done 2>/dev/null`
-
-// fullPool has a container take all the room of its pool. Who reads goes on, and what is elsewhere; who needs room is told so; and
-// when there is room again, everything works by itself.
+// fullPool takes all the room of the pool, in a volume. Who reads goes on, and what is elsewhere; who needs room is told so; and when
+// there is room again, everything works by itself.
 func (s *site) fullPool(t *testing.T) {
 	s.ok(t, s.share("films", "torrents", password))
 	for _, name := range []string{"filler", "beside", "idle"} {
@@ -92,7 +87,7 @@ func (s *site) fullPool(t *testing.T) {
 	for _, name := range []string{"filler", "beside"} {
 		s.ok(t, strings.Replace(run(name), "docker run --rm", "docker run --detach --name "+name, 1)+" sleep infinity")
 	}
-	measure(t, "fill the pool", func() { s.ok(t, "docker exec filler sh -c "+quote(fills)+"; true") })
+	measure(t, "fill the pool", func() { assert.NilError(t, s.node.FillDisk(t.Context(), poolPath+"/filler")) })
 	said, _ := s.refused(t, "docker exec filler dd if=/dev/zero of=/config/more bs=1M count=1")
 	has(t, said, "No space left on device")
 	assert.Equal(t, s.ok(t, "docker exec beside cat /config/file"), "kept")
@@ -104,7 +99,8 @@ func (s *site) fullPool(t *testing.T) {
 		t.Logf("%s: %d %s%s", attempt, result.Code, result.Stdout, result.Stderr)
 		assert.Assert(t, result.Code == 0 || strings.Contains(result.Stderr, "no space left on device"), "%s", result.Stderr)
 	}
-	s.ok(t, "docker exec filler sh -c 'cd /config && rm -f [0-9]* more'")
+	assert.NilError(t, s.node.FreeDisk(t.Context(), poolPath+"/filler"))
+	s.ok(t, "docker exec filler rm -f /config/more")
 	s.eventually(t, "["+" \"$("+run("idle")+" cat /config/file)\" = kept ]")
 	s.ok(t, "docker exec beside sh -c 'echo more >>/config/file' && docker rm --force filler beside")
 	s.eventually(t, "docker volume rm --force films filler beside idle another")

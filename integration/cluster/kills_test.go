@@ -59,10 +59,12 @@ func waysToDie() []kill {
 	}
 	cut := func(t *testing.T, _ *nodes, s *site) { assert.NilError(t, s.node.Kill(t.Context())) }
 	return []kill{
-		{name: "the plugin", times: 20, plugin: true, survived: true, do: script("kill -KILL $(" + pluginPID + ")")},
+		{name: "the plugin", times: 20, plugin: true, survived: true, do: func(t *testing.T, _ *nodes, s *site) {
+			assert.NilError(t, s.node.KillPlugin(t.Context()))
+		}},
 		{name: "the engine", times: 5, do: func(t *testing.T, _ *nodes, s *site) { s.killEngine(t) }},
 		{name: "the plugin and the engine", times: 6, plugin: true, do: func(t *testing.T, _ *nodes, s *site) {
-			s.ok(t, "kill -KILL $("+pluginPID+")")
+			assert.NilError(t, s.node.KillPlugin(t.Context()))
 			s.killEngine(t)
 		}},
 		{name: "the node", times: 4, do: cut},

@@ -84,7 +84,7 @@ const pluginPID = "pidof homelab-storage"
 func (s *site) killPlugin(t *testing.T) {
 	t.Helper()
 	old := s.ok(t, pluginPID)
-	s.ok(t, "kill -KILL "+old)
+	assert.NilError(t, s.node.KillPlugin(t.Context()))
 	s.eventually(t, fmt.Sprintf("new=$(%s) && [ \"$new\" != %s ] && docker volume inspect alone", pluginPID, quote(old)))
 }
 

@@ -21,7 +21,7 @@ func TestRestarts(t *testing.T) {
 
 func (s *site) killEngine(t *testing.T) {
 	t.Helper()
-	s.ok(t, "engine=$(pidof dockerd) && kill -KILL $engine && while kill -0 $engine 2>/dev/null; do sleep 0.1; done")
+	assert.NilError(t, s.node.KillEngine(t.Context()))
 	assert.NilError(t, s.node.StartDocker(t.Context()))
 }
 

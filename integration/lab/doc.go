@@ -8,7 +8,7 @@
 //
 // # What is in it
 //
-//	10.77.0.1   nas    tgtd: one target per LUN; smbd: shares torrents and usenet, user media;
+//	10.77.0.1   nas    tgtd: one target per LUN; smbd: the shares of [NAS.Shares], user media;
 //	                   and the registry that [Node.InstallPlugin] installs from, see package registry
 //	10.77.0.11  node1  Debian, see package image; 10.77.0.12 node2, ...
 //
@@ -26,12 +26,20 @@
 // # Faults
 //
 //	Node.Kill, Boot            power loss and a cold boot on the same disk
-//	Node.Reboot                orderly under systemd; without it, a sync and a reset
+//	Node.ShutDown, Reboot      orderly under systemd; without it, a sync and a reset
 //	Node.Pause, Resume         a virtual machine that stands still
+//	Node.KillPlugin            the engine starts it again
+//	Node.KillEngine            until StartDocker, or systemd, starts it
+//	Node.FillDisk, FreeDisk    no room left where a folder is
+//	Node.TurnReadOnly          a file system that the kernel does not write to any more
 //	Node.CutNetwork, Restore   the cable
 //	Node.CutNAS, RestoreNAS    one node loses the NAS, its peers stay
+//	Node.CutSMB, RestoreSMB    one node loses the NAS's shares
 //	Node.CutPeer, RestorePeer  two nodes lose each other
 //	NAS.ISCSI, NAS.SMB         Stop, Start, Hang, Continue, each by itself
+//	NAS.SpeakOnlySMB1, SMB30   an SMB server of another age, until SpeakAll
+//	NAS.Move                   the SMB server at another address
+//	NAS.Snapshot, Rollback     a disk as it was before
 //
 // The agent does not use the nodes' network, so a cut-off or fenced-in node can still be asked.
 //

@@ -134,6 +134,13 @@ func TestFaults(t *testing.T) {
 		assert.NilError(t, peer.Resume(ctx))
 		must(t, node, other)
 	})
+	t.Run("full disk", func(t *testing.T) {
+		must(t, node, "mkdir -p /mnt/small && mount -t tmpfs -o size=3M tmpfs /mnt/small")
+		assert.NilError(t, node.FillDisk(ctx, "/mnt/small"))
+		must(t, node, "! dd if=/dev/zero of=/mnt/small/file bs=1 count=1")
+		assert.NilError(t, node.FreeDisk(ctx, "/mnt/small"))
+		must(t, node, "dd if=/dev/zero of=/mnt/small/file bs=1M count=2 && umount /mnt/small")
+	})
 	t.Run("reboot", func(t *testing.T) {
 		before := must(t, node, "cat /proc/sys/kernel/random/boot_id")
 		must(t, node, "echo kept >/root/file")

@@ -39,8 +39,11 @@ func (n *NAS) Password() string { return n.password }
 // Share is the host's folder behind a share, to see or change files beside the clients' backs.
 func (n *NAS) Share(name string) string { return n.folder + "/shares/" + name }
 
+// Spelled is the share whose name has what names on a NAS have: blanks, letters beyond ASCII, and what a shell takes for its own.
+const Spelled = "Filme & Hörbücher"
+
 // Shares are the names of the exported shares.
-func (*NAS) Shares() []string { return []string{"torrents", "usenet"} }
+func (*NAS) Shares() []string { return []string{"torrents", "usenet", Spelled} }
 
 func startNAS(ctx context.Context, l *Lab) (*NAS, error) {
 	nas := &NAS{password: l.options.Password, folder: l.run.path("nas"), protocols: anyProtocol}
@@ -78,12 +81,15 @@ func (n *NAS) prepare(ctx context.Context, l *Lab) error {
 	var script strings.Builder
 	fmt.Fprintf(&script, `set -e
 cd %s
-mkdir -p luns shares/torrents shares/usenet samba/private samba/lock samba/state samba/cache samba/pid samba/ncalrpc
+mkdir -p luns samba/private samba/lock samba/state samba/cache samba/pid samba/ncalrpc
 printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\nmedia:x:7700:7700::/:/bin/false\n' >passwd
 printf 'root:x:0:\nnogroup:x:65534:\nmedia:x:7700:\n' >group
 mount --bind passwd /etc/passwd
 mount --bind group /etc/group
 `, machine.Quote(n.folder))
+	for _, share := range n.Shares() {
+		fmt.Fprintf(&script, "mkdir -p shares/%s\n", machine.Quote(share))
+	}
 	for _, lun := range l.options.LUNs {
 		fmt.Fprintf(&script, "truncate -s %d luns/%s\n", lun.Size, machine.Quote(lun.Name))
 	}

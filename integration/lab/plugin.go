@@ -13,6 +13,9 @@ import (
 // registryPort is where the lab's registry listens, beside the NAS; the nodes' engines are told to trust it (image/build/image.sh).
 const registryPort = "5000"
 
+// pluginName is what nodes know the plugin by, and the name of its process.
+const pluginName = "homelab-storage"
+
 // InstallPlugin installs the managed plugin of a folder that scripts/build-plugin made, from a registry, with its settings, and enables it.
 func (n *Node) InstallPlugin(ctx context.Context, folder string, settings ...string) error {
 	reference, err := n.lab.publish(folder)
@@ -20,7 +23,7 @@ func (n *Node) InstallPlugin(ctx context.Context, folder string, settings ...str
 		return err
 	}
 	_, err = n.Output(ctx, strings.Join([]string{
-		"docker plugin install --alias homelab-storage --grant-all-permissions " + reference + " " + strings.Join(settings, " "),
+		"docker plugin install --alias " + pluginName + " --grant-all-permissions " + reference + " " + strings.Join(settings, " "),
 		"sync", // the engine does not flush a plugin's files, and a test that cuts the power is not about that
 	}, " && "))
 	return err
@@ -28,15 +31,15 @@ func (n *Node) InstallPlugin(ctx context.Context, folder string, settings ...str
 
 // publish starts the lab's registry with a plugin, unless it runs, and returns the plugin's reference. A lab has one plugin.
 func (l *Lab) publish(folder string) (reference string, err error) {
-	const name, tag = "homelab-storage", "lab"
+	const tag = "lab"
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	address := net.JoinHostPort(nasAddress, registryPort)
-	reference = address + "/" + name + ":" + tag
+	reference = address + "/" + pluginName + ":" + tag
 	if l.registry != nil {
 		return reference, nil
 	}
-	plugin, err := registry.Read(folder, name, tag)
+	plugin, err := registry.Read(folder, pluginName, tag)
 	if err != nil {
 		return "", err
 	}

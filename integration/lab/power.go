@@ -86,9 +86,9 @@ func (n *Node) WaitOff(ctx context.Context) error { return n.wrap(n.machine.Wait
 // Kill is a power loss: what the node had not flushed to its disk is gone.
 func (n *Node) Kill(ctx context.Context) error { return n.wrap(n.machine.Kill(ctx)) }
 
-// Reboot lets the node's init shut down and boots it again, cold. The quick init has no shutdown
-// order: there it is a sync and a reset.
-func (n *Node) Reboot(ctx context.Context) error {
+// ShutDown lets the node's init shut down and returns when the power is off. The quick init has no shutdown order: there it is a sync and a
+// reset.
+func (n *Node) ShutDown(ctx context.Context) error {
 	script := "sync; (sleep 0.2; busybox reboot -f) >/dev/null 2>&1 &"
 	if n.lab.options.Systemd {
 		script = "systemctl reboot"
@@ -97,7 +97,12 @@ func (n *Node) Reboot(ctx context.Context) error {
 	if result, err := n.Exec(ctx, script); err == nil && result.Code != 0 {
 		return fmt.Errorf("%s: %s: exit code %d: %s", n.Name(), script, result.Code, result.Stderr)
 	}
-	if err := n.WaitOff(ctx); err != nil {
+	return n.WaitOff(ctx)
+}
+
+// Reboot is [Node.ShutDown] and then [Node.Boot], a cold one.
+func (n *Node) Reboot(ctx context.Context) error {
+	if err := n.ShutDown(ctx); err != nil {
 		return err
 	}
 	return n.Boot(ctx)

@@ -14,7 +14,12 @@ var anyProtocol = [2]string{"SMB2_02", "SMB3_11"} //nolint:gochecknoglobals // a
 // SpeakOnlySMB1 restarts the SMB server as one of the last century; [NAS.SpeakAll] undoes it.
 func (n *NAS) SpeakOnlySMB1(ctx context.Context) error { return n.speak(ctx, [2]string{"NT1", "NT1"}) }
 
-// SpeakAll undoes [NAS.SpeakOnlySMB1].
+// SpeakOnlySMB30 restarts it as one of 2012, which knows SMB 3.0 and neither 3.0.2 nor 3.1.1; [NAS.SpeakAll] undoes it.
+func (n *NAS) SpeakOnlySMB30(ctx context.Context) error {
+	return n.speak(ctx, [2]string{"SMB3_00", "SMB3_00"})
+}
+
+// SpeakAll undoes [NAS.SpeakOnlySMB1] and [NAS.SpeakOnlySMB30].
 func (n *NAS) SpeakAll(ctx context.Context) error { return n.speak(ctx, anyProtocol) }
 
 func (n *NAS) speak(ctx context.Context, protocols [2]string) error {

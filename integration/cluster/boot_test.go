@@ -41,7 +41,7 @@ func TestSystemdNodes(t *testing.T) {
 	n.impatient().ok(t, "docker homelab host install --wait 30s")
 	for _, s := range n.sites {
 		s.eventually(t, created(s.own(), "db"))
-		s.ok(t, strings.Replace(writer(s.own()), "--detach", "--detach --restart always", 1))
+		s.ok(t, lasting(writer(s.own())))
 		rows.grows(t, s.node.Name(), 3)
 	}
 	t.Run("engine killed", func(t *testing.T) { n.sites[2].losesEngine(t, rows) })
@@ -75,16 +75,28 @@ func (s *site) losesEngine(t *testing.T, rows *ledger) {
 	t.Logf("measured: shims that ran nothing: %s", s.ok(t, "journalctl --unit containerd.service | grep --count 'shim disconnected' || true"))
 }
 
-// reboots has one machine reboot in order, while another one looks at what the first has open, and writes itself.
+// reboots has one machine reboot in order, while the others look at what it has open, and write themselves. When it is down its volume is
+// nobody's any more: no other node has to find out first that it is gone.
 func (n *nodes) reboots(t *testing.T, rows *ledger) {
-	leaves, stays := n.sites[0], n.sites[1]
-	p := ask(t, stays, fmt.Sprintf("stat %[1]s/%[2]s/rows.db-wal && echo >%[1]s/beat && sync %[1]s/beat", poolPath, leaves.own()))
+	leaves, stay := n.sites[0], n.sites[1:]
+	var probers []*prober
+	for _, s := range stay {
+		probers = append(probers, ask(t, s, fmt.Sprintf("stat %[1]s/%[2]s/rows.db-wal && echo >%[1]s/beat-%[3]s && sync %[1]s/beat-%[3]s",
+			poolPath, leaves.own(), s.node.Name())))
+	}
 	pause(t, 10*time.Second)
-	measure(t, "reboot", func() { assert.NilError(t, leaves.node.Reboot(t.Context())) })
+	assert.Equal(t, stay[0].ok(t, recorded(leaves.node.Name())), leaves.own())
+	measure(t, "reboot", func() {
+		assert.NilError(t, leaves.node.ShutDown(t.Context()))
+		assert.Equal(t, stay[0].ok(t, recorded(leaves.node.Name())), "", "holds of a machine that has shut down")
+		assert.NilError(t, leaves.node.Boot(t.Context()))
+	})
 	measure(t, "from the agent's answer to the next row", func() { rows.grows(t, leaves.node.Name(), 3) })
-	from, until := p.stall()
-	t.Logf("measured: the longest stall on %s was %.1f s", stays.node.Name(), until.Sub(from).Seconds())
-	assert.Assert(t, until.Sub(from) < stallLimit, "%s was kept waiting for %s", stays.node.Name(), until.Sub(from))
+	for i, s := range stay {
+		from, until := probers[i].stall()
+		t.Logf("measured: the longest stall on %s was %.1f s", s.node.Name(), until.Sub(from).Seconds())
+		assert.Check(t, until.Sub(from) < stallLimit, "%s was kept waiting for %s", s.node.Name(), until.Sub(from))
+	}
 	journal := leaves.ok(t, "journalctl --boot=-1 --output=short-monotonic --no-pager")
 	assert.Assert(t, !strings.Contains(journal, "fencing"), "%s", tail(journal))
 }

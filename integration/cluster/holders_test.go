@@ -26,6 +26,12 @@ func held(volume string) string {
 	return "docker homelab holder ls | grep -w '" + volume + "'"
 }
 
+// recorded prints the directories that a node holds, as the pool itself has it (driver/holder, record.json): what every other node goes by.
+func recorded(node string) string {
+	return fmt.Sprintf(`cd %s/.homelab-storage/holders && { grep --recursive --files-with-matches --fixed-strings '"name": "%s"' . |
+	xargs --no-run-if-empty sed --quiet 's/^  "subdir": "\(.*\)",$/\1/p' | sort; }`, poolPath, node)
+}
+
 // mounted finds a volume's mount in a process's table; the process is a word of shell.
 func mounted(volume, process string) string {
 	return fmt.Sprintf("grep '/propagated-mount/%s ' /proc/%s/mountinfo", volume, process)

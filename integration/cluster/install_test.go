@@ -107,6 +107,7 @@ func heal(t *testing.T, sites ...*site) {
 	t.Helper()
 	ctx := t.Context()
 	assert.NilError(t, sites[0].lab.Heal(ctx))
+	assert.NilError(t, sites[0].lab.NAS().SpeakAll(ctx))
 	assert.NilError(t, sites[0].lab.NAS().SetPassword(ctx, password))
 	each(t, sites, func(s *site) error { return s.start(t) })
 }
@@ -138,9 +139,11 @@ func (s *site) uninstall(t *testing.T) {
 	s.ok(t, `docker swarm leave --force 2>/dev/null
 containers=$(docker ps --all --quiet) && { [ -z "$containers" ] || docker rm --force $containers; }`)
 	s.eventually(t, `volumes=$(docker volume ls --quiet) && { [ -z "$volumes" ] || docker volume rm $volumes; }`)
+	s.eventually(t, "mountpoint --quiet "+poolPath) // it stays so, without the plugin
 	s.ok(t, "docker plugin disable homelab-storage && docker plugin rm homelab-storage")
 	s.nothingLeft(t)
-	s.ok(t, "! mountpoint --quiet "+poolPath+" || umount "+poolPath)
+	assert.Equal(t, s.ok(t, recorded(s.node.Name())), "", "holds that the pool has of this node")
+	s.ok(t, "umount "+poolPath)
 }
 
 // nothingLeft proves that no mount and no process of the plugin is left on the machine.

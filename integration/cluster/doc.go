@@ -8,8 +8,8 @@
 // Booting is dear, so there are a few machines, each with its tests one after the other:
 //
 //   - TestNode, the quick init: a Radarr stack across restarts, every refusal with its golden text, and shares:
-//     what is said of a NAS in each of its states, in which time, and that a database beside it does not notice; the kernel's
-//     counters at a second start; and a search for passwords.
+//     what is said of a NAS in each of its states, in which time, and that a database beside it does not notice; names with blanks
+//     and letters beyond ASCII; a server of SMB 3.0; the kernel's counters at a second start; and a search for passwords.
 //   - TestNodes, three machines of one cluster, which run beside nothing else: one catalog, one writer at a time, and
 //     a Swarm service whose node loses its power. Writers acknowledge every row to a [ledger], outside of the machines.
 //   - TestSystemdNode, a machine as a user has it: references and holds while systemd services and a container with
@@ -29,7 +29,7 @@
 //   - TestRestarts is TestNode's stack with everything that can be restarted under it; then containers that try to get out of their
 //     volume's directory.
 //   - TestShares has 500 volumes, a share that becomes stale under a container, 20 containers that work with files while the NAS is
-//     away for seconds and for minutes, and a NAS that moves.
+//     away for seconds and for minutes, packets that are dropped, and a NAS that moves.
 //
 // # Refusals
 //

@@ -19,6 +19,8 @@ func TestNode(t *testing.T) { //nolint:tparallel // its subtests take turns at o
 	t.Run("radarr", s.testRadarr)
 	t.Run("pool", s.testPoolRefusals)
 	t.Run("share", s.testShareRefusals)
+	t.Run("share names", s.testShareNames)
+	t.Run("old server", s.testOldServer)
 	t.Run("share states", s.testNASStates)
 	t.Run("secrets", s.testSecrets)
 	t.Run("uninstall", s.uninstall)

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/homelab-storage/homelab-storage/integration/lab"
 )
 
 // client is what the kernel knows of its SMB connections: when a container has not followed, only it can tell why.
@@ -144,24 +147,51 @@ func (w *writers) end(t *testing.T) {
 	w.site.ok(t, w.each("docker rm writer$i >/dev/null"))
 }
 
-// outage stops the NAS's SMB server under containers that work with files, and starts it after a time.
-func (s *site) outage(t *testing.T, containers int, length time.Duration) {
+// outage is a time without the NAS's shares.
+type outage struct {
+	containers int
+	length     time.Duration
+	begin, end func(ctx context.Context) error
+	// late says that a container with a restart policy is started meanwhile, which fails. When the NAS is back the plugin starts it.
+	late bool
+}
+
+// without takes the shares away from containers that work with files, and gives them back after a time.
+func (s *site) without(t *testing.T, o outage) {
 	s.healed(t)
 	s.login(t)
-	ctx, nas := t.Context(), s.lab.NAS()
-	c := s.calls(t)
+	ctx, c := t.Context(), s.calls(t)
 	c.create(t, "outage", media("//nas/torrents"))
-	w := s.writers(t, containers, "outage")
+	w := s.writers(t, o.containers, "outage")
 	w.grow(t, 1)
-	assert.NilError(t, nas.SMB.Stop(ctx))
-	pause(t, length)
-	assert.NilError(t, nas.SMB.Start(ctx))
+	assert.NilError(t, o.begin(ctx))
 	began := time.Now()
+	if o.late {
+		s.comesLate(t)
+	}
+	pause(t, time.Until(began.Add(o.length)))
+	t.Logf("measured: %-44s %6.1f s", "without the NAS for", time.Since(began).Seconds())
+	assert.NilError(t, o.end(ctx))
+	began = time.Now()
 	assert.NilError(t, s.becomes(ctx, func() error { return c.mount(ctx, "outage", "new") }))
 	t.Logf("measured: %-44s %6.1f s", "a new Mount after", time.Since(began).Seconds())
 	w.grow(t, 2)
 	t.Logf("measured: %-44s %6.1f s", "every container has written more after", time.Since(began).Seconds())
+	if o.late {
+		s.eventually(t, "docker inspect --format '{{.State.Running}}' late | grep true")
+		t.Logf("measured: %-44s %6.1f s", "the container that could not start runs after", time.Since(began).Seconds())
+		s.ok(t, "docker exec late touch /data/late && docker rm --force late")
+	}
 	assert.NilError(t, c.unmount(ctx, "outage", "new"))
 	w.end(t)
 	c.remove(t, "outage")
+}
+
+// comesLate starts a container that nobody starts again when that has failed, but the plugin.
+func (s *site) comesLate(t *testing.T) {
+	t.Helper()
+	pause(t, 3*time.Second) // for a second the client believes what it knows of a folder (acdirmax)
+	said, _ := s.refused(t, "docker run --detach --name late --restart always --network none --volume outage:/data "+lab.StandIn+" sleep infinity")
+	has(t, said, `volume "outage": `)
+	assert.Equal(t, s.ok(t, "docker inspect --format '{{.State.Status}}' late"), "created")
 }

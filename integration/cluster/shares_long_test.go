@@ -20,8 +20,16 @@ func TestShares(t *testing.T) {
 	t.Run("stale", s.testStale)
 	t.Run("guests", s.testGuests)
 	t.Run("guard", s.testGuard)
-	t.Run("10 s without a NAS", func(t *testing.T) { s.outage(t, 20, 10*time.Second) })
-	t.Run("5 min without a NAS", func(t *testing.T) { s.outage(t, 20, 5*time.Minute) })
+	smb, node := s.lab.NAS().SMB, s.node
+	t.Run("10 s without a NAS", func(t *testing.T) {
+		s.without(t, outage{containers: 20, length: 10 * time.Second, begin: smb.Stop, end: smb.Start})
+	})
+	t.Run("5 min without a NAS", func(t *testing.T) {
+		s.without(t, outage{containers: 20, length: 5 * time.Minute, begin: smb.Stop, end: smb.Start})
+	})
+	t.Run("1 min of dropped packets", func(t *testing.T) {
+		s.without(t, outage{containers: 5, length: time.Minute, begin: node.CutSMB, end: node.RestoreSMB, late: true})
+	})
 	t.Run("a NAS that moved", s.testMoved)
 	t.Run("Swarm", s.testServiceStart)
 }

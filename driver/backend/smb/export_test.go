@@ -1,6 +1,11 @@
 package smb
 
-import "github.com/homelab-storage/homelab-storage/driver/backend"
+import (
+	"context"
+	"os"
+
+	"github.com/homelab-storage/homelab-storage/driver/backend"
+)
 
 // LongestPause is the end of the back-off.
 const LongestPause = longestPause
@@ -19,3 +24,13 @@ func (b *Backend) Key(location backend.Location) string {
 
 // Understood lists the options that are understood, for the tests.
 func Understood() []string { return understood() }
+
+// Visit works in a location's share.
+func (b *Backend) Visit(ctx context.Context, location backend.Location, work func(root *os.Root) error) error {
+	s, err := newShare(b.root, location)
+	if err != nil {
+		return err
+	}
+	_, err = b.visit(ctx, s, work)
+	return err
+}

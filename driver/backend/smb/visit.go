@@ -18,6 +18,10 @@ const (
 	lookPatience = time.Second
 	// lookLimit is how long a server that accepts connections may take for a look. It leaves a caller's 25 s some room.
 	lookLimit = 20 * time.Second
+	// reconnectPause is when a share whose connection is being set up again is asked once more, and reconnectLimit for how long: the client
+	// of a server that accepts connections needs a second or two.
+	reconnectPause = 250 * time.Millisecond
+	reconnectLimit = 4 * time.Second
 	// replacePause is how long a mount that replaced a stale one is given before it is replaced itself.
 	replacePause = time.Minute
 )
@@ -103,7 +107,7 @@ func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) e
 	if reason := b.forewarned(ctx, *s); reason != nil {
 		return reason
 	}
-	asked, number := *s, uint64(0)
+	asked := *s
 	limited, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	limited, give := context.WithCancelCause(limited)
@@ -114,15 +118,12 @@ func (b *Backend) look(ctx context.Context, s *share, work func(root *os.Root) e
 		}
 	})
 	defer patience.Stop()
-	err := b.kernel.Do(limited, "share "+asked.target, func() (err error) {
-		number, err = enter(asked, work)
-		return err
-	})
+	number, err := b.enterConnected(limited, asked, work)
 	if err == nil {
 		s.number = number
 	}
 	switch reason := context.Cause(limited); {
-	case errors.Is(err, mounter.ErrStuck) && (errors.Is(reason, errStale) || errors.Is(reason, backend.ErrUnavailable)):
+	case (errors.Is(err, mounter.ErrStuck) || reconnecting(err)) && (errors.Is(reason, errStale) || errors.Is(reason, backend.ErrUnavailable)):
 		return reason
 	case errors.Is(err, mounter.ErrBusy) && !asked.background:
 		return b.stuck(ctx, asked, err)
@@ -138,6 +139,34 @@ func (b *Backend) patience(key string) time.Duration {
 		return headStart // it was away a moment ago
 	}
 	return lookPatience
+}
+
+// enterConnected works in a mounted share, on a thread of its own. While the client connects again the share's root gives errors, which
+// are not the caller's; work is not done twice.
+func (b *Backend) enterConnected(ctx context.Context, s share, work func(root *os.Root) error) (uint64, error) {
+	for began := time.Now(); ; {
+		number, begun := uint64(0), false // of this try alone: a late answer of another one may still be writing to its own
+		err := b.kernel.Do(ctx, "share "+s.target, func() (err error) {
+			number, err = enter(s, func(root *os.Root) error { begun = true; return work(root) })
+			return err
+		})
+		if err == nil {
+			return number, nil
+		}
+		if !reconnecting(err) || begun || time.Since(began) >= reconnectLimit {
+			return 0, err
+		}
+		select {
+		case <-time.After(reconnectPause):
+		case <-ctx.Done():
+			return 0, err
+		}
+	}
+}
+
+// reconnecting says whether the client's connection was lost in the middle of a call: it connects again by itself.
+func reconnecting(err error) bool {
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ECONNABORTED)
 }
 
 // enter works in a mounted share, and tells its file system.

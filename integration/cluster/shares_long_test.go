@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/integration/lab"
 )
+
+var longOutage = flag.Duration("outage", 5*time.Minute, "how long TestShares takes the NAS away from containers")
 
 // TestShares is what TestNode shows of shares in small, in the size of a large node: hundreds of volumes, twenty containers, minutes
 // without a NAS. It ends with a Swarm service that has shares against the same one without.
@@ -24,8 +27,8 @@ func TestShares(t *testing.T) {
 	t.Run("10 s without a NAS", func(t *testing.T) {
 		s.without(t, outage{containers: 20, length: 10 * time.Second, begin: smb.Stop, end: smb.Start})
 	})
-	t.Run("5 min without a NAS", func(t *testing.T) {
-		s.without(t, outage{containers: 20, length: 5 * time.Minute, begin: smb.Stop, end: smb.Start})
+	t.Run("long without a NAS", func(t *testing.T) {
+		s.without(t, outage{containers: 20, length: *longOutage, begin: smb.Stop, end: smb.Start})
 	})
 	t.Run("1 min of dropped packets", func(t *testing.T) {
 		s.without(t, outage{containers: 5, length: time.Minute, begin: node.CutSMB, end: node.RestoreSMB, late: true})

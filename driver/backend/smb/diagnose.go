@@ -18,7 +18,8 @@ import (
 const findingHolds = 2 * time.Second
 
 // suspectLimit is how long a server may take for a greeting of which a mount has no answer already: whoever waits is to know at once, and
-// is to be let in at once when the server is back.
+// is to be let in at once when the server is back. The background takes the time that a mount would: it is to find out that a slow server is
+// well.
 const suspectLimit = 2 * time.Second
 
 // finding is what the server of a mounted share was found to be. Its zero value says nothing against it.
@@ -101,8 +102,11 @@ func (b *Backend) ask(ctx context.Context, s share, mounted netip.Addr) finding 
 	if slices.Contains(s.versions, "1.0") {
 		return finding{}
 	}
-	asked := time.Now()
-	silent := b.greet(ctx, mounted, s.port, asked.Add(suspectLimit))
+	asked, limit := time.Now(), suspectLimit
+	if s.background {
+		limit = greetLimit
+	}
+	silent := b.greet(ctx, mounted, s.port, asked.Add(limit))
 	if errors.Is(silent, errEnds) || errors.Is(silent, errOld) { // it is there, and its connection that the mount has may be well
 		silent = nil
 	}

@@ -176,6 +176,36 @@ func TestWellShareOfASlowServer(t *testing.T) {
 	})
 }
 
+// A server that always takes its time for a greeting is back: its shares, of which each one knew that the other had no answer, are used again.
+func TestSharesOfASlowServerHeal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		volumes := b.many(t, 2)
+		look := func() {
+			b.pass(longest)
+			<-time.After(longest)
+			b.checked(t)
+		}
+		_, end := b.hanging()
+		b.dialling(dropping)
+		look()
+		for _, volume := range volumes {
+			assert.Assert(t, b.backend.Status(volume)["problem"] != nil)
+		}
+		end()
+		b.dialling(accepting)
+		b.mute, b.late = "192.168.1.100", 3*time.Second
+		look()
+		for _, volume := range volumes {
+			assert.Equal(t, b.backend.Status(volume)["problem"], nil)
+			took, err := b.stage(t, patient, volume)
+			assert.NilError(t, err)
+			assert.Equal(t, took, time.Duration(0))
+		}
+		assert.Equal(t, b.mounts(), 2)
+	})
+}
+
 // A server that ends new connections, as one that has too many, is there: a share that is mounted from it is used.
 func TestWellShareOfAServerThatTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

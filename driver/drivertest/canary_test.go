@@ -49,6 +49,7 @@ func mistakes() []map[string]string {
 	var all []map[string]string
 	for _, o := range []string{
 		login + ",verz=3.0", login + ",vers=9", login + ",uid=x y", login + ",tail" + canary, "password=x," + canary, "password=" + canary, "username=bob%" + canary,
+		"username=bob%x," + canary, "user=bob%" + canary + "${x", "username=bob%" + canary + ",uid=x y",
 		login + ",password2=" + canary, login + ",guest", login + ",credentials=nas", login + "\n", login + ",bind", login + ",port=0", "username=,password=" + canary,
 		"username=bob,password=" + strings.Repeat(canary, 50), login + "\xff", login + ",=" + "x", "pass=" + canary + ",user=", login + ",cache=x,actimeo=y,file_mode=9",
 	} {

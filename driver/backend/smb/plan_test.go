@@ -81,7 +81,7 @@ func requests() []struct {
 	}
 	for _, options := range []string{
 		"username=,password=x", "username=bob,password=", login + ",domain=", "username=bob", "password=canary", `username=HOME\bob,password=canary`,
-		"username=bob%canary", "username=${SMB_USERNAME},password=canary", "username=bob,password=ca,nary,vers=3.0", "username=bob,password=ca,,nary", "guest", "guest,uid=0", "sec=none", login + ",guest", "username=bob,password=" + strings.Repeat("canary", 50),
+		"username=bob%canary", "username=bob%x,canary", "username=${SMB_USERNAME},password=canary", "username=bob,password=ca,nary,vers=3.0", "username=bob,password=ca,,nary", "guest", "guest,uid=0", "sec=none", login + ",guest", "username=bob,password=" + strings.Repeat("canary", 50),
 		"vers=3", "vers=default", "vers=3.11", "vers=2.1", "vers=1.0", "vers=4", "vers=", "sec=ntlm", "sec=ntlmsspi", "sec=magic", "ntlm",
 		"soft", "hard", "soft,hard", "nobrl", "nolock", "ro", "rw", "noexec", "sync", "_netdev,nofail,x-systemd.automount,users,user",
 		"port=4450", "port=0", "port=99999", "port=x", "ip=192.168.1.7", "addr=fd00::1", "ip=nas", "cache=none", "cache=fast", "rsize=1M", "rsize=1048576", "actimeo=30,acregmax=5", "actimeo=",

@@ -71,7 +71,7 @@ func (d *draft) take(parts []mountoption.Part) []error {
 	var problems []error
 	secret := false
 	for _, part := range parts {
-		if mountoption.IsPassword(part.Name) {
+		if mountoption.HoldsPassword(part) {
 			secret = true
 		} else if mountoption.Known(part.Name) {
 			secret = false
@@ -95,7 +95,7 @@ func (d *draft) takeOne(part mountoption.Part) error {
 		return errors.New(`o: an option's name before "=" is missing: ` + leftEmpty)
 	case part.Valued && part.Value == "" && (!isSpecial || !mayBeEmpty(part.Name)):
 		return fmt.Errorf("o: option %s is empty: %s", part.Name, leftEmpty)
-	case !mountoption.IsPassword(part.Name) && strings.Contains(part.Value, "${"):
+	case !mountoption.HoldsPassword(part) && strings.Contains(part.Value, "${"):
 		return problem(part, "holds a variable that was not replaced")
 	case isSpecial:
 		return special(d, part)

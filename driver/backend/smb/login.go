@@ -55,7 +55,7 @@ func (d *draft) domain(part mountoption.Part) error {
 		return nil
 	}
 	d.quoted(part)
-	d.plan.Domain = part.Value
+	d.plan.Domain, d.sharedDomain = part.Value, d.configured
 	return nil
 }
 
@@ -106,7 +106,21 @@ func (b *Backend) login(ctx context.Context, d *draft, share chosen, current *se
 		return list(errors.New("the share is given no user and password: give credentials=<name> (`docker homelab credentials set NAME --username USER`), set SMB_CREDENTIALS, or write o=guest for a share without login"))
 	}
 	d.plan.Location.Credentials = name
-	return list(credential.CheckName(name))
+	return append(list(credential.CheckName(name)), list(d.misplacedDomain(name))...)
+}
+
+// misplacedDomain is about a domain beside credentials, which have their own.
+func (d *draft) misplacedDomain(name string) error {
+	if d.plan.Domain == "" {
+		return nil
+	}
+	problem := fmt.Errorf("option domain=%q has no effect beside the credentials %q, which have their own: leave it out, and store it with them: "+
+		"`docker homelab credentials set %[2]s --username USER --domain DOMAIN`", d.plan.Domain, name)
+	if d.sharedDomain {
+		d.warn("the configuration: %v", problem)
+		return nil
+	}
+	return problem
 }
 
 // nameless takes the user "guest" with an empty password for what it means, and drops the user that somebody wrote beside guest.

@@ -28,6 +28,8 @@ type draft struct {
 	legacy     bool   // SMB 1 is allowed
 	names      lookup // of users and groups; nil where a record is read, which has numbers only
 	configured bool   // the options being read are those of the configuration, which a volume's own override
+	// sharedDomain says that the domain is one of those.
+	sharedDomain bool
 }
 
 func (d *draft) warn(format string, args ...any) {

@@ -53,7 +53,7 @@ func written() [][2]string {
 		"username=bob@home.arpa,password=canary", "username=bob%canary", "username=bob", "username=${SMB_USERNAME},password=canary", "username=,password=",
 		"username=bob,password=canary,domain=,workgroup=WORKGROUP", "password2=canary,username=bob,password=canary", "username=bob,pass2=ca,nary", "username=bob,passwd=ca,nary",
 		"guest", "guest,uid=1000,gid=1000,rw", "username=guest,password=", "user=nobody,guest", "sec=none", "username=bob,password=canary,guest",
-		"credentials=/root/.smbcredentials,iocharset=utf8,vers=3.0", "cred=/etc/none", "credentials=/etc/open.cred", "credentials=~/.smb", "credentials=nas",
+		"credentials=/root/.smbcredentials,iocharset=utf8,vers=3.0", "cred=/etc/none", "credentials=/etc/open.cred", "credentials=~/.smb", "credentials=nas", "credentials=nas,domain=HOME", "domain=HOME",
 		"uid=media,gid=users,forceuid,forcegid", "uid=nobody-here", "uid=${PUID},gid=${PGID}", "backupuid=media,cruid=1000", "umask=002,fmask=0113,dmask=0002",
 		"vers=3,seal", "vers=default", "vers=3.02", "vers=2.1", "vers=2.0", "vers=1.0", "vers=4.1,nfsvers=4", "ver=1.0",
 		"sec=ntlm", "sec=ntlmv2", "sec=ntlmssp", "sec=krb5,multiuser", "sec=krb5p", "sec=krb5,cruid=1000",

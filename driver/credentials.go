@@ -16,8 +16,12 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 )
 
-// maxTests bounds how many shares are tried at once.
-const maxTests = 16
+const (
+	// maxTests bounds how many shares are tried at once.
+	maxTests = 16
+	// maxRefusals is for how many shares of a server a login is refused before it is taken for wrong.
+	maxRefusals = 2
+)
 
 // CredentialsUse is what depends on credentials of one name.
 type CredentialsUse struct {
@@ -94,7 +98,8 @@ func forGuests(share settings.Share) bool {
 }
 
 // CredentialsTest logs in with credentials: to one share, as it is written for a volume, or to every share of the volumes and of the
-// configuration that use them. It waits 30 s at most for each, for maxTests of them at the same time.
+// configuration that use them. It waits 30 s at most for each, for maxTests of them at the same time; of a server that refuses the login it
+// tries only the first ones.
 func (d *Driver) CredentialsTest(ctx context.Context, name, share string) ([]LoginTest, error) {
 	if _, err := d.options.Secrets.Get(ctx, name); err != nil {
 		return nil, err
@@ -110,27 +115,65 @@ func (d *Driver) CredentialsTest(ctx context.Context, name, share string) ([]Log
 	case len(locations)+len(tests) == 0:
 		return nil, fmt.Errorf("no volume and no configured share uses the credentials %q; name a share: `docker homelab credentials test %s //server/share`", name, name)
 	}
-	tried, slots := make([]LoginTest, len(locations)), make(chan struct{}, maxTests)
-	var group sync.WaitGroup
+	attempts := make([]*attempt, len(locations))
+	servers := map[string][]*attempt{}
 	for i, location := range locations {
-		group.Go(func() {
-			slots <- struct{}{}
-			tried[i] = try(ctx, tester, location)
-			<-slots
-		})
+		attempts[i] = &attempt{location: location}
+		server := storageOf(location)
+		servers[server] = append(servers[server], attempts[i])
+	}
+	slots := make(chan struct{}, maxTests)
+	var group sync.WaitGroup
+	for _, ofServer := range servers {
+		group.Go(func() { tryServer(ctx, tester, ofServer, slots) })
 	}
 	group.Wait()
+	var tried []LoginTest
+	for _, one := range attempts {
+		tried = append(tried, one.test)
+	}
 	return slices.Concat(tried, tests), nil
 }
 
-func try(ctx context.Context, tester backend.Tester, location backend.Location) LoginTest {
-	began := time.Now()
-	err := tester.Test(ctx, location)
-	test := LoginTest{Share: location.Device, Took: time.Since(began)}
-	if err != nil {
-		test.Problem = strings.TrimPrefix(err.Error(), location.Device+": ")
+// attempt is one share of a test.
+type attempt struct {
+	location backend.Location
+	test     LoginTest
+}
+
+// tryServer logs in to shares of one server. Servers count wrong logins: when the first ones are refused the others are not tried.
+func tryServer(ctx context.Context, tester backend.Tester, attempts []*attempt, slots chan struct{}) {
+	refused := 0
+	for refused < maxRefusals && len(attempts) > 0 {
+		wrong := attempts[0].try(ctx, tester, slots)
+		attempts = attempts[1:]
+		if !wrong {
+			break
+		}
+		refused++
 	}
-	return test
+	var group sync.WaitGroup
+	for _, one := range attempts {
+		if refused == maxRefusals {
+			one.test = LoginTest{Share: one.location.Device, Problem: fmt.Sprintf("not tried, so that the server does not lock the user out: it refused the login to %d others of its shares", refused)}
+			continue
+		}
+		group.Go(func() { one.try(ctx, tester, slots) })
+	}
+	group.Wait()
+}
+
+// try logs in to a share, and says whether the server refused the login.
+func (a *attempt) try(ctx context.Context, tester backend.Tester, slots chan struct{}) (refused bool) {
+	slots <- struct{}{}
+	defer func() { <-slots }()
+	began := time.Now()
+	err := tester.Test(ctx, a.location)
+	a.test = LoginTest{Share: a.location.Device, Took: time.Since(began)}
+	if err != nil {
+		a.test.Problem = strings.TrimPrefix(err.Error(), a.location.Device+": ")
+	}
+	return errors.Is(err, backend.ErrLogin)
 }
 
 // testable are the shares that are tried, each once, and what is wrong with those of the configuration that cannot be.

@@ -2,7 +2,6 @@ package driver_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,10 +22,10 @@ import (
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
-// Test is a login that //nas/refused does not let in.
+// Test is a login that //nas/refused does not let in, and a wrong one nowhere.
 func (s *share) Test(_ context.Context, location backend.Location) error {
-	if strings.HasSuffix(location.Device, "/refused") {
-		return errors.New(location.Device + ": the server refused " + location.Credentials)
+	if strings.HasSuffix(location.Device, "/refused") || location.Credentials == "wrong" {
+		return &backend.Failure{Text: location.Device + ": the server refused " + location.Credentials, Err: backend.ErrLogin}
 	}
 	return nil
 }
@@ -130,6 +129,20 @@ func TestCredentialsAreTried(t *testing.T) {
 	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "")
 	assert.NilError(t, err)
 	assert.Equal(t, len(tests), 20, "none is left out")
+	login.Password = mounter.NewSecret("wrong")
+	assert.NilError(t, b.options.Secrets.Set(t.Context(), "wrong", login))
+	for i := range 20 {
+		now.Shares = append(now.Shares, settings.Share{Name: fmt.Sprintf("//nas/shut%d", i), Credentials: "wrong"})
+	}
+	wrong, err := b.driver.CredentialsTest(t.Context(), "wrong", "")
+	assert.NilError(t, err)
+	said := map[string]int{}
+	for _, test := range wrong {
+		said[test.Problem]++
+	}
+	assert.DeepEqual(t, said, map[string]int{
+		"the server refused wrong": 2, "not tried, so that the server does not lock the user out: it refused the login to 2 others of its shares": 18,
+	})
 	now.Shares = append(now.Shares, settings.Share{Name: "gone", Credentials: "lone"})
 	tests, err = b.driver.CredentialsTest(t.Context(), "lone", "")
 	assert.NilError(t, err, "the others are tried")

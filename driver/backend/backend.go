@@ -141,6 +141,8 @@ var (
 	ErrUnavailable = errors.New("the storage is not available now")
 	// ErrRefused says that a Remove, or moving data out of the trash, must not be done now, and that nothing of it was.
 	ErrRefused = errors.New("refused")
+	// ErrLogin says that a server refused who logs in.
+	ErrLogin = errors.New("the login was refused")
 	// ErrNotConfigured says that the settings name no such pool or share.
 	ErrNotConfigured = errors.New("not configured")
 	// ErrUnused says that a pool is the file system that was asked for, and has no marker: no volume was ever made on it.

@@ -52,7 +52,7 @@ type Runner interface{ Run(ctx context.Context) }
 type Reporter interface{ Report() []map[string]any }
 
 // Tester is a backend that can log in to a volume's storage without using it: with nil when that works, and else with the sentence
-// that a Mount would give.
+// that a Mount would give. It matches ErrLogin when the server refused the login.
 type Tester interface {
 	Test(ctx context.Context, location Location) error
 }

@@ -46,6 +46,65 @@ func TestWrongLoginsAreFew(t *testing.T) {
 	assert.ErrorContains(t, err, "so that it does not lock the user out; `docker homelab credentials test nas` asks at once")
 }
 
+// Servers count the wrong logins to all of their shares together.
+func TestWrongLoginsAreFewForAllSharesOfAServer(t *testing.T) {
+	b := newBench(t)
+	var volumes []backend.Volume
+	for _, share := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		one := volume(share, "")
+		one.Location.Device = "//nas/" + share
+		volumes = append(volumes, one)
+	}
+	end := b.refusing(syscall.EACCES)
+	stage := func(one backend.Volume) error { _, err := b.backend.Stage(t.Context(), one); return err }
+	for range 300 {
+		for _, one := range volumes {
+			assert.ErrorContains(t, stage(one), "the server")
+		}
+		b.pass(time.Second)
+	}
+	assert.Equal(t, b.mounts(), 5)
+	assert.ErrorContains(t, stage(volumes[7]), `//nas/h: the server nas refused the user of the credentials "nas" for several shares, last at `)
+	assert.ErrorContains(t, stage(volumes[7]), "the user or password is wrong. Repair them with `docker homelab credentials set nas --username USER`")
+	end()
+	elsewhere := b.elsewhere()
+	assert.NilError(t, stage(elsewhere), "another server")
+	b.pass(5 * time.Minute)
+	assert.NilError(t, stage(volumes[7]))
+	for _, one := range volumes[3:] { // those that were refused have their own pause
+		assert.NilError(t, stage(one))
+	}
+}
+
+// A user who has no right on some shares is let in to the others.
+func TestNoRightOnSomeShares(t *testing.T) {
+	b := newBench(t)
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpMountShare && action.Share.Source != "//nas/music" {
+			return syscall.EACCES
+		}
+		return nil
+	})
+	stage := func(share string) error {
+		one := volume(share, "")
+		one.Location.Device = "//nas/" + share
+		_, err := b.backend.Stage(t.Context(), one)
+		return err
+	}
+	for _, share := range []string{"a", "b", "c"} {
+		assert.ErrorIs(t, stage(share), syscall.EACCES)
+	}
+	assert.ErrorContains(t, stage("music"), "for several shares")
+	b.pass(81 * time.Second)
+	assert.ErrorIs(t, stage("a"), syscall.EACCES)
+	before := b.mounts()
+	assert.NilError(t, stage("music"), "it goes first")
+	assert.Equal(t, b.mounts(), before+1)
+	for _, share := range []string{"d", "e"} {
+		assert.ErrorContains(t, stage(share), "the server refused the user", "the login is right")
+	}
+}
+
 // A repair is noticed: other credentials at once, the server's own after a pause, and at once after a test.
 func TestLoginIsTriedAfterARepair(t *testing.T) {
 	for name, repair := range map[string]func(t *testing.T, b *bench){

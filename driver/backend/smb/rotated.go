@@ -111,6 +111,9 @@ func (b *Backend) Test(ctx context.Context, location backend.Location) error {
 	}
 	err = b.mount(ctx, s, &flight{since: time.Now()})
 	b.loggedOut(s.target)
+	if _, refused := loginRefused(err); refused {
+		return &backend.Failure{Text: err.Error(), Err: backend.ErrLogin}
+	}
 	if err != nil {
 		return err
 	}

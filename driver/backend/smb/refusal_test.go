@@ -66,6 +66,7 @@ func TestWrongLoginsAreFewForAllSharesOfAServer(t *testing.T) {
 	assert.Equal(t, b.mounts(), 5)
 	assert.ErrorContains(t, stage(volumes[7]), `//nas/h: the server nas refused the user of the credentials "nas" for several shares, last at `)
 	assert.ErrorContains(t, stage(volumes[7]), "the user or password is wrong. Repair them with `docker homelab credentials set nas --username USER`")
+	assert.ErrorIs(t, b.backend.Test(t.Context(), volumes[0].Location), backend.ErrLogin)
 	end()
 	elsewhere := b.elsewhere()
 	assert.NilError(t, stage(elsewhere), "another server")

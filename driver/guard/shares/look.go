@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
@@ -19,12 +20,16 @@ import (
 const margin = 5 * time.Second
 
 // Look reads what is open in a volume, and looks through all of it when that is due. It holds nothing while it waits, for as long as
-// the context lets it; a share that does not answer costs one thread, and is an error that matches backend.ErrUnavailable. A volume
+// the context lets it; a share that does not answer costs one thread, for all of its volumes, and is an error that matches
+// backend.ErrUnavailable. A volume
 // that is not mounted is passed over.
 func (g *Guard) Look(ctx context.Context, record catalog.Record) error {
-	directory, err := g.beside(ctx, record.Name)
-	if err != nil || directory == "" {
+	mount, directory, err := g.beside(ctx, record.Name)
+	if err != nil || mount == "" {
 		return err // it was unmounted meanwhile
+	}
+	if err := g.answers(ctx, mount); err != nil {
+		return err
 	}
 	known, now := g.states.of(record.Name), g.options.Now()
 	var open, found guard.Finding
@@ -73,28 +78,41 @@ func briefer(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, end.Add(-min(margin, time.Until(end)/2)))
 }
 
-// beside is the directory of a mounted volume as the share's own mount has it, so that the volume can be unmounted during a look.
-func (g *Guard) beside(ctx context.Context, name string) (string, error) {
+// answers asks a mount's server whether it is there. The threads that may hang are few, for all work of this process ([mounter.Guard]): a
+// server that is gone takes one of them, and not one for each volume whose turn it is.
+func (g *Guard) answers(ctx context.Context, mount string) error {
+	return unavailable(g.options.Kernel.Do(ctx, "guard share "+mount, func() error {
+		var ignored syscall.Statfs_t
+		_ = syscall.Statfs(mount, &ignored) // what is wrong with a mount that answers, the look says
+		return nil
+	}))
+}
+
+// beside is a mounted volume's directory as the share's own mount has it, and that mount, so that the volume can be unmounted during a look.
+func (g *Guard) beside(ctx context.Context, name string) (mount, directory string, err error) {
 	table, err := g.options.Kernel.Table(ctx, mounter.Plugin)
 	if err != nil {
-		return "", fmt.Errorf("reading the mount table: %w", err)
+		return "", "", fmt.Errorf("reading the mount table: %w", err)
 	}
 	volume := slices.IndexFunc(table, func(line mounter.Mount) bool { return line.Target == g.target(name) })
 	if volume < 0 {
-		return "", nil
+		return "", "", nil
 	}
 	share := slices.IndexFunc(table, func(line mounter.Mount) bool {
 		return line.Device == table[volume].Device && line.Root == "/" && path.Dir(line.Target) != g.options.MountRoot
 	})
 	if share < 0 {
-		return g.target(name), nil
+		return g.target(name), g.target(name), nil
 	}
-	return path.Join(table[share].Target, table[volume].Root), nil
+	return table[share].Target, path.Join(table[share].Target, table[volume].Root), nil
 }
 
 // do does file work in a volume. A server that does not answer is an error that matches backend.ErrUnavailable.
 func (g *Guard) do(ctx context.Context, record catalog.Record, work func() error) error {
-	err := g.options.Kernel.Do(ctx, "guard "+record.ID, work)
+	return unavailable(g.options.Kernel.Do(ctx, "guard "+record.ID, work))
+}
+
+func unavailable(err error) error {
 	if errors.Is(err, mounter.ErrStuck) || errors.Is(err, mounter.ErrBusy) {
 		return fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
 	}

@@ -3,9 +3,11 @@ package shares_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +76,36 @@ func TestLookAtAStuckShare(t *testing.T) {
 	assert.ErrorIs(t, b.Look(t.Context(), b.films), mounter.ErrBusy, "one thread waits, and no second one")
 	assert.Assert(t, b.Warnings.Of("films") != "")
 	b.kernel.Release(hold)
+}
+
+// The volumes of a share that hangs cost one thread together: there is a limited number of them for everything.
+func TestLooksAtManyVolumesOfAStuckShare(t *testing.T) {
+	b := newBench(t)
+	var mu sync.Mutex
+	hung, end := 0, make(chan struct{})
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpDo {
+			mu.Lock()
+			hung++
+			mu.Unlock()
+			<-end
+		}
+		return nil
+	})
+	base := mounter.Place{Side: mounter.Plugin, Path: b.share}
+	for i := range 20 {
+		volume := b.films
+		volume.ID, volume.Name = fmt.Sprintf("%04x", i), fmt.Sprintf("films%d", i)
+		target := filepath.Join(filepath.Dir(b.target), volume.Name)
+		assert.NilError(t, b.kernel.Bind(t.Context(), mounter.Bind{Base: base, Subdir: "films", Target: target}))
+		limited, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		assert.ErrorIs(t, b.Look(limited, volume), backend.ErrUnavailable)
+		cancel()
+	}
+	mu.Lock()
+	assert.Equal(t, hung, 1)
+	mu.Unlock()
+	close(end)
 }
 
 // A look that is cut short says nothing of what it did not reach, and is not made again at once.

@@ -78,6 +78,10 @@ func (b *Backend) explainStuck(s share, since time.Time) error {
 // it ended just then.
 func (b *Backend) explainTurn(s share, inTheWay holder, since time.Time) error {
 	switch {
+	case !inTheWay.until.IsZero():
+		return &backend.Failure{Away: true, Err: mounter.ErrBusy, Text: fmt.Sprintf(
+			"%s: the last mount from the server %s failed after others had waited for it in vain, so that other servers' shares go first until %s: try again then",
+			s.device, s.server, inTheWay.until.UTC().Format(time.RFC3339))}
 	case inTheWay.server == "":
 		return b.explainAsked(s, since)
 	case strings.EqualFold(inTheWay.server, s.server):
@@ -103,7 +107,7 @@ func (b *Backend) explainWaiting(s share, current *flight) error {
 	case !kernel.IsZero():
 		return b.explainStuck(s, kernel)
 	case queued:
-		return b.explainTurn(s, b.turn.current(), current.since)
+		return b.explainTurn(s, b.turn.inTheWay(s.server), current.since)
 	}
 	return b.explainAsked(s, current.since)
 }

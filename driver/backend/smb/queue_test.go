@@ -79,6 +79,33 @@ func TestPlaceInTheQueueIsKept(t *testing.T) {
 	})
 }
 
+// Who waits while his server lets others go first is told so: that server has answered.
+func TestStandingBackIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		first := true
+		b.kernel.OnCall(func(action mountertest.Action) error {
+			if action.Op == mountertest.OpMountShare && first {
+				first = false
+				<-time.After(time.Minute)
+				return syscall.EHOSTDOWN
+			}
+			return nil
+		})
+		b.comes(t, time.Second, b.shareOf("hung", 1))
+		b.comes(t, 10*time.Second, b.shareOf("other", 1))
+		<-time.After(61 * time.Second) // the mount has failed
+		_, err := b.stage(t, 5*time.Second, b.shareOf("hung", 2))
+		assert.ErrorContains(t, err, "the last mount from the server hung failed after others had waited for it in vain, so that other servers' shares go first until 2000-01-01T00:01:31Z")
+		assert.ErrorIs(t, err, backend.ErrUnavailable)
+		_, err = b.stage(t, patient, b.shareOf("hung", 2))
+		assert.ErrorContains(t, err, "go first until 2000-01-01T00:01:31Z")
+		<-time.After(10 * time.Second)
+		_, err = b.stage(t, patient, b.shareOf("hung", 2))
+		assert.NilError(t, err)
+	})
+}
+
 // A server whose mount failed lets those go first that it was in the way of; else it could get every turn, and they none. It does not wait
 // for those who do not come again.
 func TestServerThatHungStandsBack(t *testing.T) {

@@ -35,6 +35,7 @@ type holder struct {
 	server string
 	since  time.Time // when it got its turn
 	others bool      // a mount of another server waited for it in vain
+	until  time.Time // there is none: the server that waits lets others go first until then
 }
 
 // place is who waits for a turn.
@@ -102,8 +103,27 @@ func (t *turn) leave(own *place) (give func(failed bool), inTheWay holder) {
 	}
 	t.waiting = slices.Delete(t.waiting, at, at+1)
 	t.holder.others = t.holder.others || !strings.EqualFold(own.server, t.holder.server)
-	return nil, t.holder
+	return nil, t.ahead(own.key())
 }
+
+// inTheWay is what a server waits for.
+func (t *turn) inTheWay(server string) holder {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ahead(strings.ToLower(server))
+}
+
+// ahead is [turn.inTheWay] for a caller that has mu.
+func (t *turn) ahead(key string) holder {
+	found := t.holder
+	if found.server == "" && t.stands(key) {
+		found.until = t.until
+	}
+	return found
+}
+
+// stands says whether a server lets others go first. Its caller has mu.
+func (t *turn) stands(key string) bool { return key == t.resting && time.Now().Before(t.until) }
 
 func (t *turn) give(failed bool) {
 	t.mu.Lock()
@@ -126,8 +146,7 @@ func (t *turn) rested() {
 func (t *turn) next() {
 	var due *place
 	for _, one := range t.waiting {
-		stands := one.key() == t.resting && time.Now().Before(t.until)
-		if !stands && (due == nil || t.last[one.key()] < t.last[due.key()]) {
+		if !t.stands(one.key()) && (due == nil || t.last[one.key()] < t.last[due.key()]) {
 			due = one
 		}
 	}

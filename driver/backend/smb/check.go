@@ -125,8 +125,9 @@ func (b *Backend) check(ctx context.Context, s share) {
 	if err != nil || !ok {
 		return
 	}
-	if found.target == "" && (known.err == nil && !known.when.IsZero() || b.now().Sub(known.used) > giveUp) {
-		b.drop(s.key, known) // unmounted by hand, or long unused
+	gone := !known.when.IsZero() && (known.err == nil || known.share.target != "")
+	if found.target == "" && (gone || b.now().Sub(known.used) > giveUp) {
+		b.drop(s.key, known) // unmounted by hand, or by a sweep that did not hear of it in time; or long unused
 		return
 	}
 	s, err = b.visit(ctx, s, glance)

@@ -26,6 +26,7 @@ func (b *Backend) Run(ctx context.Context) {
 	defer look.Stop()
 	defer sweep.Stop()
 	defer b.checks.group.Wait()
+	sweeping := make(chan struct{}, 1)
 	b.Check(ctx)
 	for {
 		select {
@@ -33,8 +34,12 @@ func (b *Backend) Run(ctx context.Context) {
 			return
 		case <-look.C:
 			b.Check(ctx)
-		case <-sweep.C:
-			b.Sweep(ctx)
+		case <-sweep.C: // beside the looks: to unmount a share of a server that is away takes its time
+			select {
+			case sweeping <- struct{}{}:
+				b.checks.group.Go(func() { b.Sweep(ctx); <-sweeping })
+			default:
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package drain_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +62,34 @@ func TestFinishLeavesOthersTheirWork(t *testing.T) {
 		_, err = b.follow(t, drain.Report{}, nil)
 		assert.NilError(t, err)
 		assert.DeepEqual(t, b.containers.Started, []string{"c1"})
+	})
+}
+
+// A drain that begins while the background starts what the one before it stopped is not forgotten at the end of that: a restarted plugin
+// would mount a pool that is being checked.
+func TestFinishForgetsNoDrainThatBeganMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.containers.Problems = map[string]error{"start": errors.New("it does not start")}
+		_, err := b.drain(t, drain.Request{Stop: true})
+		assert.ErrorContains(t, err, "it does not start")
+		b.containers.Problems = nil
+		gate, finished := make(chan struct{}), make(chan struct{})
+		b.containers.OnStart = func(string) { <-gate }
+		go func() {
+			defer close(finished)
+			b.Finish(t.Context())
+		}()
+		synctest.Wait()
+		_, err = b.drain(t, drain.Request{Hold: true})
+		assert.NilError(t, err)
+		close(gate)
+		<-finished
+		assert.Assert(t, b.Drained(pool))
+		b.containers.OnStart = nil
+		text, err := b.undrain(t)
+		assert.NilError(t, err)
+		assert.Equal(t, text, "Pool media-apps is mounted and well.\nStarted radarr.")
 	})
 }
 

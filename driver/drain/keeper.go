@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -71,6 +72,8 @@ type Keeper struct {
 	options Options
 	state   *durable.Dir
 	jobs    *jobs
+	// turning is held while a pool's state turns from mounted again to drained, or is given up: Finish works beside a Drain.
+	turning sync.Mutex
 }
 
 // New opens a keeper and refuses the pools that are drained, before anything could mount them.

@@ -38,6 +38,8 @@ func fileOf(pool string) string { return pool + stateSuffix }
 
 // open reads the state of a pool that is drained, or makes it.
 func (k *Keeper) open(pool string) (drained, error) {
+	k.turning.Lock()
+	defer k.turning.Unlock()
 	known, ok, err := k.read(pool)
 	if err != nil || ok && !known.Lifted {
 		return known, err
@@ -72,7 +74,15 @@ func (k *Keeper) write(known drained) error {
 	return k.state.Write(fileOf(known.Pool), text)
 }
 
-func (k *Keeper) forget(pool string) error { return k.state.Remove(fileOf(pool)) }
+// forget ends a drain that is lifted, unless another one of its pool has begun since: its state is of use still.
+func (k *Keeper) forget(ended drained) error {
+	k.turning.Lock()
+	defer k.turning.Unlock()
+	if known, ok, err := k.read(ended.Pool); err != nil || !ok || !known.Lifted || !known.Since.Equal(ended.Since) {
+		return err
+	}
+	return k.state.Remove(fileOf(ended.Pool))
+}
 
 // list is every drained pool that can be read, with the errors of the others.
 func (k *Keeper) list() ([]drained, error) {

@@ -167,5 +167,5 @@ func (k *Keeper) startStopped(ctx context.Context, drained drained, say say) err
 	if err := problems.ErrorOrNil(); err != nil {
 		return fmt.Errorf("pool %s is mounted and its volumes can be used, but not all of its containers were started: %w", drained.Pool, err)
 	}
-	return k.forget(drained.Pool)
+	return k.forget(drained)
 }

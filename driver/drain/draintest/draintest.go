@@ -119,12 +119,12 @@ func (p *Pools) Disconnect(context.Context, string) ([]string, error) {
 type Containers struct {
 	Running  []drain.Container
 	OnStop   func(id string)  // what the engine does then: it unmounts
-	OnStart  func(id string)  // before it runs
-	Problems map[string]error // by "using", "stop", "start"
+	OnStart  func(id string)  // before it runs; it may wait, and other calls go on
+	Problems map[string]error // by "using", "stop", "start", or "start ID" for one of them
 	// Stopped and Started are the IDs of those that were, in their order.
 	Stopped, Started []string
 
-	mu sync.Mutex // held during each call
+	mu sync.Mutex // held during each call, but not for OnStart
 }
 
 var _ drain.Containers = (*Containers)(nil)
@@ -159,11 +159,14 @@ func (c *Containers) Stop(_ context.Context, id string) error {
 
 // Start notes the attempt.
 func (c *Containers) Start(_ context.Context, id string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.OnStart != nil {
 		c.OnStart(id)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.Started = append(c.Started, id)
+	if err := c.Problems["start "+id]; err != nil {
+		return err
+	}
 	return c.Problems["start"]
 }

@@ -3,12 +3,14 @@ package drain_test
 import (
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/drain"
+	"github.com/homelab-storage/homelab-storage/internal/durable"
 )
 
 func TestDrainNamesWhatMustBeStopped(t *testing.T) {
@@ -125,6 +127,56 @@ func TestDrainFailuresOfTheEngine(t *testing.T) {
 	assert.DeepEqual(t, b.containers.Started, []string{"c1", "c1", "c1"})
 	b.Finish(t.Context())
 	assert.Equal(t, len(b.containers.Started), 3, "the drain is forgotten")
+}
+
+// What was started once may have ended, or a person may have stopped it: it is not started again because another one cannot start. A
+// restart of the plugin changes nothing about that.
+func TestDrainStartsAContainerOnce(t *testing.T) {
+	b := newBench(t)
+	b.containers.Running = append(b.containers.Running,
+		drain.Container{ID: "c2", Name: "sonarr", Volumes: []string{"sonarr"}},
+		drain.Container{ID: "c3", Name: "backup", Volumes: []string{"radarr"}},
+		drain.Container{ID: "c4", Name: "media.1.x", Volumes: []string{"radarr"}, Service: "media"})
+	b.containers.Problems = map[string]error{"start c2": errors.New("its network is gone")}
+	text, err := b.drain(t, drain.Request{Stop: true})
+	assert.ErrorContains(t, err, "not all of its containers were started: its network is gone")
+	assert.Assert(t, strings.HasSuffix(text, "\nStarted radarr.\nStarted backup.\n"+
+		"media.1.x was a task of the Swarm service media, which starts its tasks itself."), text)
+	b.Finish(t.Context())
+	b.start(t)
+	b.Finish(t.Context())
+	assert.DeepEqual(t, b.containers.Started, []string{"c1", "c2", "c3", "c2", "c2"})
+	b.containers.Problems = nil
+	b.Finish(t.Context())
+	b.Finish(t.Context())
+	assert.DeepEqual(t, b.containers.Started, []string{"c1", "c2", "c3", "c2", "c2", "c2"})
+	text, err = b.undrain(t)
+	assert.NilError(t, err)
+	assert.Equal(t, text, "Pool media-apps is not drained on this node.")
+}
+
+// That a container was started cannot be written down: the others are started all the same, and the error says what is in the way.
+func TestDrainThatCannotForget(t *testing.T) {
+	b := newBench(t)
+	b.containers.Running = append(b.containers.Running, drain.Container{ID: "c2", Name: "sonarr", Volumes: []string{"sonarr"}})
+	full := false
+	b.options.Durable = []durable.Option{durable.WithFault(func(string, string) error {
+		if full {
+			return syscall.ENOSPC
+		}
+		return nil
+	})}
+	b.start(t)
+	b.containers.OnStart = func(string) { full = true }
+	_, err := b.drain(t, drain.Request{Stop: true})
+	assert.ErrorIs(t, err, syscall.ENOSPC)
+	assert.Assert(t, !strings.Contains(err.Error(), "not all of its containers were started"), err)
+	assert.DeepEqual(t, b.containers.Started, []string{"c1", "c2"})
+	full, b.containers.OnStart = false, nil
+	b.Finish(t.Context())
+	assert.Assert(t, !strings.Contains(b.log.String(), "not all started yet"))
+	b.Finish(t.Context())
+	assert.DeepEqual(t, b.containers.Started, []string{"c1", "c2", "c1", "c2"})
 }
 
 // A pool whose containers could not all be started is mounted; another drain takes it down again, and up.

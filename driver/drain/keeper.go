@@ -134,7 +134,7 @@ func (k *Keeper) Progress(ctx context.Context, pool string, seen int) (Report, e
 	return k.jobs.progress(ctx, pool, seen)
 }
 
-// Finish starts what a crash in the very last step of a drain left stopped.
+// Finish starts what the very last step of a drain left stopped, since it failed or a crash cut it off.
 func (k *Keeper) Finish(ctx context.Context) {
 	list, err := k.list()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,14 +75,20 @@ func (k *Keeper) write(known drained) error {
 	return k.state.Write(fileOf(known.Pool), text)
 }
 
-// forget ends a drain that is lifted, unless another one of its pool has begun since: its state is of use still.
-func (k *Keeper) forget(ended drained) error {
+// forget takes containers off what a drain has stopped, and forgets the drain when none is left. It does nothing when another drain of the
+// pool has begun since: that one starts them at its end.
+func (k *Keeper) forget(lifted drained, started ...stopped) error {
 	k.turning.Lock()
 	defer k.turning.Unlock()
-	if known, ok, err := k.read(ended.Pool); err != nil || !ok || !known.Lifted || !known.Since.Equal(ended.Since) {
+	known, ok, err := k.read(lifted.Pool)
+	if err != nil || !ok || !known.Lifted || !known.Since.Equal(lifted.Since) {
 		return err
 	}
-	return k.state.Remove(fileOf(ended.Pool))
+	known.Stopped = slices.DeleteFunc(known.Stopped, func(one stopped) bool { return slices.Contains(started, one) })
+	if len(known.Stopped) > 0 {
+		return k.write(known)
+	}
+	return k.state.Remove(fileOf(known.Pool))
 }
 
 // list is every drained pool that can be read, with the errors of the others.

@@ -2,6 +2,7 @@ package drain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,22 +151,35 @@ func (k *Keeper) undrain(ctx context.Context, pool string, say say) error {
 	return k.startStopped(ctx, drained, say)
 }
 
-// startStopped starts what a drain stopped, and then forgets the drain. Swarm starts its tasks itself.
+// startStopped starts what a drain stopped, and then forgets the drain. Swarm starts its tasks itself. What was started is forgotten at
+// once: while another one cannot start, this is tried again and again, and it may have ended, or a person may have stopped it.
 func (k *Keeper) startStopped(ctx context.Context, drained drained, say say) error {
-	var problems *multierror.Error
+	if len(drained.Stopped) == 0 {
+		return k.forget(drained)
+	}
+	var problems, unforgotten *multierror.Error
 	for _, one := range drained.Stopped {
-		if one.Service != "" {
-			say("%s was a task of the Swarm service %s, which starts its tasks itself.", one.Name, one.Service)
+		if err := k.startOne(ctx, one, say); err != nil {
+			problems = several.Append(problems, err)
 			continue
 		}
-		err := k.options.Containers.Start(ctx, one.ID)
-		problems = several.Append(problems, err)
-		if err == nil {
-			say("Started %s.", one.Name)
-		}
+		unforgotten = several.Append(unforgotten, k.forget(drained, one))
 	}
-	if err := problems.ErrorOrNil(); err != nil {
-		return fmt.Errorf("pool %s is mounted and its volumes can be used, but not all of its containers were started: %w", drained.Pool, err)
+	err := problems.ErrorOrNil()
+	if err != nil {
+		err = fmt.Errorf("pool %s is mounted and its volumes can be used, but not all of its containers were started: %w", drained.Pool, err)
 	}
-	return k.forget(drained)
+	return errors.Join(err, unforgotten.ErrorOrNil())
+}
+
+func (k *Keeper) startOne(ctx context.Context, one stopped, say say) error {
+	if one.Service != "" {
+		say("%s was a task of the Swarm service %s, which starts its tasks itself.", one.Name, one.Service)
+		return nil
+	}
+	if err := k.options.Containers.Start(ctx, one.ID); err != nil {
+		return err
+	}
+	say("Started %s.", one.Name)
+	return nil
 }

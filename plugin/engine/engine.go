@@ -83,6 +83,21 @@ func (e *Engine) Plugins(ctx context.Context, socket string) ([]Plugin, error) {
 	return found, nil
 }
 
+// Installed lists the managed plugins that serve a socket of that name, those that are disabled included.
+func (e *Engine) Installed(ctx context.Context, socket string) ([]Plugin, error) {
+	all, err := e.client.PluginList(ctx, filters.NewArgs())
+	if err != nil {
+		return nil, fmt.Errorf("asking the Docker engine for its plugins: %w", err)
+	}
+	var found []Plugin
+	for _, one := range all {
+		if one.Config.Interface.Socket == socket {
+			found = append(found, Plugin{ID: one.ID, Name: one.Name, Enabled: one.Enabled})
+		}
+	}
+	return found, nil
+}
+
 // OnThisHost is the identity, for a process in the host's own namespaces.
 func OnThisHost(path string) string { return path }
 

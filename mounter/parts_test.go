@@ -29,6 +29,18 @@ func TestCheckRelease(t *testing.T) {
 	assert.NilError(t, CheckKernel())
 }
 
+// What the table has is not asked what it is: a mount whose server hangs would keep the question. A mount on which nobody comes out any more
+// says nothing about the folder that is there now.
+func TestFilesBelowAsksNoMount(t *testing.T) {
+	folder := t.TempDir()
+	assert.NilError(t, os.MkdirAll(filepath.Join(folder, "radarr", "written"), 0o700))
+	table := []Mount{{ID: 1, Target: "/"}, {ID: 2, Parent: 1, Target: folder}, {ID: 3, Parent: 2, Target: filepath.Join(folder, "radarr")}}
+	assert.NilError(t, filesBelow(folder, table))
+	assert.ErrorIs(t, filesBelow(folder, table[:2]), unix.ENOTEMPTY)
+	hidden := append(table, Mount{ID: 4, Parent: 2, Target: folder})
+	assert.ErrorIs(t, filesBelow(folder, hidden), unix.ENOTEMPTY)
+}
+
 func TestShareOptions(t *testing.T) {
 	options := shareOptions(Share{
 		Source: "//nas/media", User: "u", Password: NewSecret("a,b%c"), Domain: "D",

@@ -2,16 +2,9 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/hashicorp/go-multierror"
-
-	"github.com/homelab-storage/homelab-storage/internal/several"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -22,16 +15,9 @@ func (e *Engine) Leftovers(ctx context.Context, plugin Plugin) error {
 	if err != nil {
 		return fmt.Errorf("asking the Docker engine for its folder: %w", err)
 	}
-	folder := filepath.Join(info.DockerRootDir, "plugins", plugin.ID, "propagated-mount")
-	volumes, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking for files under the volumes' mounts: %w", err)
-	}
-	var problems *multierror.Error
-	for _, volume := range volumes {
-		if volume.IsDir() && !strings.HasPrefix(volume.Name(), ".") {
-			problems = several.Append(problems, mounter.FilesUnder(filepath.Join(folder, volume.Name())))
-		}
-	}
-	return problems.ErrorOrNil()
+	return leftovers(info.DockerRootDir, plugin.ID)
+}
+
+func leftovers(engineRoot, id string) error {
+	return mounter.FilesBelow(filepath.Join(engineRoot, "plugins", id, "propagated-mount"))
 }

@@ -43,6 +43,8 @@ func TestUpgradeCommand(t *testing.T) {
 	assert.NilError(t, err, said)
 	assert.Assert(t, strings.Contains(said, "1 volume in use"), said)
 	works()
+	refusedForFiles(t, e, image)
+	works()
 
 	said, err = command(t, e, "upgrade", image+"-of-nobody")
 	assert.Assert(t, err != nil && strings.Contains(said, "nothing was changed"), said)
@@ -62,6 +64,20 @@ func TestUpgradeCommand(t *testing.T) {
 	ok(t, e, "rm", "--force", container)
 	assert.Equal(t, shell(t, e, name, "cat /data/file"), "kept")
 	unmounted(t, e, name)
+}
+
+// refusedForFiles has files lie in a bare folder beside the mounts: an upgrade would remove them, if only on its way back.
+func refusedForFiles(t *testing.T, e *engine.Engine, image string) {
+	t.Helper()
+	folder := sharedFolder(t, e) + "/written"
+	assert.NilError(t, os.MkdirAll(e.Path(folder, "row"), 0o700))
+	for _, from := range []string{image, pluginFolder(t)} {
+		said, err := command(t, e, "upgrade", from)
+		assert.Assert(t, err != nil && strings.Contains(said, "nothing was changed: files would be lost"), said)
+		assert.Assert(t, strings.Contains(said, "the folder "+folder+" under the mount") && strings.Count(said, "the folder ") == 1, said)
+	}
+	assert.NilError(t, os.Remove(e.Path(folder, "row")))
+	assert.NilError(t, os.Remove(e.Path(folder)))
 }
 
 // killedWhenItHasDisabled runs a command, and kills it as soon as it says that the plugin is disabled.

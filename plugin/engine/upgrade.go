@@ -28,6 +28,7 @@ type UpgradeOptions struct {
 // upgrade is one replacement of a plugin by another version.
 type upgrade struct {
 	engine   *Engine
+	root     string // of the engine
 	old      *types.Plugin
 	back     archive
 	disabled bool // by this upgrade, or before it
@@ -37,7 +38,8 @@ type upgrade struct {
 
 // Upgrade replaces a plugin by the version that a reference names, in a registry, or that is in a folder (as scripts/build-plugin
 // makes it; its name begins with "/" or "."). Settings are kept and containers run on: their mounts are not touched. Whatever
-// fails, the old version runs again, and the error says so; it matches [ErrDown] when none does. The context bounds what happens before the
+// fails, the old version runs again, and the error says so; it matches [ErrDown] when none does. It is refused while there are files under
+// the mounts, which would be removed together with a version that is replaced. The context bounds what happens before the
 // plugin is disabled: half an upgrade would be worse than a late one.
 func (e *Engine) Upgrade(ctx context.Context, name, from string, options UpgradeOptions) error {
 	old, _, err := e.client.PluginInspectWithRaw(ctx, name)
@@ -48,9 +50,12 @@ func (e *Engine) Upgrade(ctx context.Context, name, from string, options Upgrade
 	if err != nil {
 		return fmt.Errorf("asking the Docker engine for its folder: %w", err)
 	}
-	u := &upgrade{engine: e, old: old, disabled: !old.Enabled, UpgradeOptions: options}
+	u := &upgrade{engine: e, root: info.DockerRootDir, old: old, disabled: !old.Enabled, UpgradeOptions: options}
 	if u.back, err = archiveOf(old, info.DockerRootDir); err != nil {
 		return err
+	}
+	if err := u.look(ctx); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
 	}
 	if isFolder(from) {
 		return u.fromFolder(ctx, from)
@@ -73,7 +78,10 @@ func (u *upgrade) fromRegistry(ctx context.Context, reference string) error {
 				return false, ctx.Err()
 			}
 			asked = true
-			return true, u.disable(working)
+			if err := u.disable(working); err != nil {
+				return false, err
+			}
+			return true, u.look(working)
 		},
 	})
 	if err == nil {
@@ -114,6 +122,9 @@ func (u *upgrade) fromFolder(ctx context.Context, folder string) error {
 	}
 	working := context.WithoutCancel(ctx)
 	if err := u.disable(working); err != nil {
+		return u.stay(working, err)
+	}
+	if err := u.look(working); err != nil {
 		return u.stay(working, err)
 	}
 	if err := u.replace(working, fresh); err != nil {
@@ -166,8 +177,12 @@ func (u *upgrade) stay(ctx context.Context, why error) error {
 func (u *upgrade) putBack(ctx context.Context, why error) error {
 	u.Disabling()
 	_ = u.engine.disable(ctx, u.old.Name) // it may be disabled
-	next := "docker plugin ls, and install one with the name and the settings that it had"
-	err := u.replace(ctx, u.back)
+	next := "when nothing is in the way of that: docker homelab upgrade, to a version that starts"
+	err := u.look(ctx)
+	if err == nil {
+		next = "docker plugin ls, and install one with the name and the settings that it had"
+		err = u.replace(ctx, u.back)
+	}
 	if err == nil {
 		next = "docker plugin enable " + u.old.Name
 		err = u.engine.EnableWith(ctx, u.old.Name, u.Settings, u.Say)
@@ -178,6 +193,23 @@ func (u *upgrade) putBack(ctx context.Context, why error) error {
 			"one does (%s). Containers run on. The upgrade: %w; the way back: %w", ErrDown, u.old.Name, next, why, err)
 	}
 	return fmt.Errorf("the upgrade failed, and the old version of %s was put back: %w", u.old.Name, why)
+}
+
+// look refuses to go on while there are files under the mounts of the version that is there now, which may have another ID than the old
+// one: they would be removed with it. It is asked again when the plugin is disabled, since a container that starts at that moment gets the
+// bare folder, and nothing hides it any more.
+func (u *upgrade) look(ctx context.Context) error {
+	now, _, err := u.engine.client.PluginInspectWithRaw(ctx, u.old.Name)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("asking the Docker engine for the plugin %s: %w", u.old.Name, err)
+	}
+	if err := leftovers(u.root, now.ID); err != nil {
+		return fmt.Errorf("files would be lost with the version that is replaced: %w", err)
+	}
+	return nil
 }
 
 // replace puts an archive in the plugin's place.

@@ -19,6 +19,7 @@ import (
 // manager is an engine's plugin manager: it has one plugin, and records what it is asked.
 type manager struct {
 	root    string // of the engine
+	id      string // "" when it is removed
 	version string
 	enabled bool
 	calls   []string
@@ -84,10 +85,14 @@ func (m *manager) detail(call string, body []byte) string {
 func (m *manager) answer(w http.ResponseWriter, call string) {
 	switch call {
 	case "GET json":
-		_, _ = fmt.Fprintf(w, `{"Id":"id1","Name":"homelab-storage:latest","Enabled":%t,"Config":{"Interface":{"Socket":"homelab-storage.sock"},
+		if m.id == "" {
+			refuse(w, http.StatusNotFound, "no such plugin")
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"Id":%q,"Name":"homelab-storage:latest","Enabled":%t,"Config":{"Interface":{"Socket":"homelab-storage.sock"},
 			"Env":[{"Name":"POOL_NAME","Value":""},{"Name":"LOG_LEVEL","Value":"info"}]},"Settings":{"Env":["POOL_NAME=media-apps","LOG_LEVEL=info"],
 			"Mounts":[{"Name":"data","Source":"/srv","Settable":["source"]},{"Name":"fixed","Source":"/x"}],
-			"Devices":[{"Name":"disk","Path":"/dev/sdx","Settable":["path"]}]}}`, m.enabled)
+			"Devices":[{"Name":"disk","Path":"/dev/sdx","Settable":["path"]}]}}`, m.id, m.enabled)
 	case "GET info":
 		_, _ = fmt.Fprintf(w, `{"DockerRootDir":%q}`, m.root)
 	case "GET plugins/privileges":
@@ -97,6 +102,11 @@ func (m *manager) answer(w http.ResponseWriter, call string) {
 		if !strings.Contains(m.stream, "error") {
 			m.version = "new"
 		}
+	case "DELETE ":
+		_ = os.RemoveAll(filepath.Join(m.root, "plugins", m.id))
+		m.id = ""
+	case "POST plugins/create":
+		m.id = "id2"
 	case "POST enable":
 		m.enabled = true
 	case "POST disable":
@@ -108,7 +118,7 @@ func (m *manager) answer(w http.ResponseWriter, call string) {
 func manage(t *testing.T, m *manager) *Engine {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	m.root, m.version, m.enabled = t.TempDir(), "old", true
+	m.root, m.id, m.version, m.enabled = t.TempDir(), "id1", "old", true
 	plugin(t, filepath.Join(m.root, "plugins", "id1"), "old")
 	listening, err := net.Listen("unix", "e.sock")
 	assert.NilError(t, err)

@@ -16,13 +16,13 @@ import (
 
 func TestTmpfs(t *testing.T) {
 	f := newFixture(t)
-	spec := mounter.Tmpfs{Target: f.target(t), Size: 1 << 20, UID: 1000, GID: 100, Mode: 0o750}
+	spec := mounter.Tmpfs{Target: f.target(t), Size: 1 << 20, UID: 1000, GID: 100, Mode: 0o3750}
 	assert.NilError(t, f.MountTmpfs(t.Context(), spec))
 	var facts unix.Stat_t
 	assert.NilError(t, unix.Stat(spec.Target, &facts))
 	assert.Equal(t, facts.Uid, uint32(1000))
 	assert.Equal(t, facts.Gid, uint32(100))
-	assert.Equal(t, facts.Mode&0o7777, uint32(0o750))
+	assert.Equal(t, facts.Mode&0o7777, uint32(0o3750))
 	fs, err := f.Filesystem(t.Context(), mounter.Place{Side: mounter.Plugin, Path: spec.Target})
 	assert.NilError(t, err)
 	assert.Equal(t, fs.Type, "tmpfs")

@@ -53,7 +53,7 @@ func (l *Linux) MountTmpfs(ctx context.Context, spec Tmpfs) error {
 		{Name: "size", Value: strconv.FormatInt(spec.Size, 10)},
 		{Name: "uid", Value: strconv.FormatUint(uint64(spec.UID), 10)},
 		{Name: "gid", Value: strconv.FormatUint(uint64(spec.GID), 10)},
-		{Name: "mode", Value: strconv.FormatUint(uint64(spec.Mode.Perm()), 8)},
+		{Name: "mode", Value: strconv.FormatUint(uint64(spec.Mode)&0o7777, 8)},
 	}
 	if err := checkMount(spec.Target, options); err != nil {
 		return asked(err, "mount", "tmpfs", spec.Target)

@@ -194,7 +194,7 @@ func (k *Kernel) MountTmpfs(ctx context.Context, spec mounter.Tmpfs) error {
 		size := uint64(spec.Size)
 		on := k.open(FileSystem{Type: "tmpfs", Size: size, Available: size})
 		on.Source = "tmpfs"
-		k.must(os.Chmod(on.directory, spec.Mode))
+		k.must(unix.Chmod(on.directory, uint32(spec.Mode)&0o7777))
 		return k.add(mounter.Plugin, spec.Target, on, on.directory, "/", spec.ReadOnly, nil)
 	}, func() { k.undo(true, spec.Target) })
 }

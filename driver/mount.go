@@ -129,7 +129,7 @@ func (d *Driver) bind(ctx context.Context, name string, staged backend.Staged) e
 		return nil // it is there already
 	}
 	bind := mounter.Bind{
-		Base: staged.Base, Subdir: staged.Subdir, Target: d.target(name), ReadOnly: staged.ReadOnly, Mask: staged.Mask,
+		Base: staged.Base, Device: staged.Device, Subdir: staged.Subdir, Target: d.target(name), ReadOnly: staged.ReadOnly, Mask: staged.Mask,
 	}
 	if err := d.displace(ctx, name, staged); err != nil {
 		return err

@@ -78,6 +78,9 @@ func (l *Linux) atSource(bind Bind, work func(directory *os.File) error) error {
 			return err
 		}
 		defer func() { _ = base.Close() }()
+		if err := l.stillThere(base, bind); err != nil {
+			return err
+		}
 		directory, err := l.calls.beneath(base, bind.Subdir)
 		if err != nil {
 			return err
@@ -85,6 +88,18 @@ func (l *Linux) atSource(bind Bind, work func(directory *os.File) error) error {
 		defer func() { _ = directory.Close() }()
 		return work(directory)
 	})
+}
+
+// stillThere says that what was proven has been unmounted since: below it is a folder of the root disk.
+func (l *Linux) stillThere(base *os.File, bind Bind) error {
+	if bind.Device == "" {
+		return nil
+	}
+	facts, err := l.calls.identity(base)
+	if err == nil && superblock(facts) != bind.Device {
+		err = fmt.Errorf("%s is not the file system any more that was there a moment ago: %w", bind.Base.Path, unix.EXDEV)
+	}
+	return err
 }
 
 func (l *Linux) lookAtSource(bind Bind) (source, error) {

@@ -78,6 +78,22 @@ func TestBindReadOnly(t *testing.T) {
 	assert.NilError(t, f.Unmount(t.Context(), bind.Target))
 }
 
+// What was proven a moment ago may have been unmounted since, and a folder of the same name may be below it.
+func TestBindOfAnotherFileSystem(t *testing.T) {
+	f := newFixture(t)
+	f.poolFolder(t, "proven")
+	bind := mounter.Bind{Base: f.pool, Subdir: "proven", Target: f.target(t), Device: "0:1"}
+	assert.ErrorIs(t, f.Bind(t.Context(), bind), unix.EXDEV)
+	f.assertGone(t, bind.Target)
+	facts, err := f.Filesystem(t.Context(), f.pool)
+	assert.NilError(t, err)
+	bind.Device = facts.Device
+	for range 2 { // a second one finds the first
+		assert.NilError(t, f.Bind(t.Context(), bind))
+	}
+	assert.NilError(t, f.Unmount(t.Context(), bind.Target))
+}
+
 func TestBindRefusesWhatLeavesTheBase(t *testing.T) {
 	f := newFixture(t)
 	folder := f.poolFolder(t, "refuse")

@@ -45,7 +45,7 @@ func (l *Linux) filesystem(place Place) (Filesystem, error) {
 	}
 	if statfs.Type == unix.OCFS2_SUPER_MAGIC {
 		// Asked before every Mount of a database: its magic number and device say what the table would.
-		facts.Type, facts.Device = "ocfs2", fmt.Sprintf("%d:%d", identity.Dev_major, identity.Dev_minor)
+		facts.Type, facts.Device = "ocfs2", superblock(identity)
 		facts.UUID, err = l.uuidOf(directory)
 		return facts, err
 	}
@@ -107,4 +107,9 @@ func (l *Linux) sync(path string) error {
 
 func placeKey(what string, place Place) string {
 	return fmt.Sprintf("%s %d %s", what, place.Side, place.Path)
+}
+
+// superblock is the file system of an opened file, as mount tables write it.
+func superblock(facts unix.Statx_t) string {
+	return fmt.Sprintf("%d:%d", facts.Dev_major, facts.Dev_minor)
 }

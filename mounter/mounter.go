@@ -52,6 +52,7 @@ type Filesystem struct {
 // Bind asks for a detached bind mount of a directory, attached at Target (DESIGN D3).
 type Bind struct {
 	Base     Place  // a verified mount: a pool's root, a share's root or a local folder
+	Device   string // "major:minor" of the file system that was proven at Base, EXDEV when it is another one now; "" is not compared
 	Subdir   string // below Base, "/"-separated, "" for Base itself; reached without following any symlink
 	Target   string // absolute, in the plugin's namespace; the folder is made
 	ReadOnly bool

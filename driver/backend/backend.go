@@ -101,6 +101,7 @@ type Pool struct {
 // Staged is storage that is proven and ready: what the driver binds.
 type Staged struct {
 	Base     mounter.Place
+	Device   string // of the file system that was proven at Base, as in [mounter.Bind]; "" is not compared
 	Subdir   string
 	ReadOnly bool
 	Mask     []string

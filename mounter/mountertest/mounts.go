@@ -90,20 +90,10 @@ func (k *Kernel) Bind(ctx context.Context, bind mounter.Bind) error {
 
 // bind says whether it made a mount, or found an identical one.
 func (k *Kernel) bind(bind mounter.Bind) (bool, error) {
-	base := k.realPath(bind.Base)
-	if base, _ = filepath.EvalSymlinks(base); base == "" {
-		return false, unix.ENOENT
-	}
-	directory, err := beneath(base, bind.Subdir)
+	directory, covering, err := k.source(bind)
 	if err != nil {
 		return false, err
 	}
-	for _, mask := range bind.Mask {
-		if _, err := beneath(directory, mask); err != nil {
-			return false, err
-		}
-	}
-	covering := k.covering(bind.Base.Side, bind.Base.Path)
 	below := strings.TrimPrefix(bind.Base.Path, covering.entry.Target)
 	root := filepath.Join("/", covering.entry.Root, below, bind.Subdir)
 	if index := k.topmost(mounter.Plugin, bind.Target); index >= 0 {
@@ -115,6 +105,27 @@ func (k *Kernel) bind(bind mounter.Bind) (bool, error) {
 		return false, unix.EEXIST
 	}
 	return true, k.add(mounter.Plugin, bind.Target, covering.on, directory, root, bind.ReadOnly, slices.Clone(bind.Mask))
+}
+
+// source reaches the directory of a bind, and the mount that has it.
+func (k *Kernel) source(bind mounter.Bind) (directory string, covering mount, err error) {
+	base := k.realPath(bind.Base)
+	if base, _ = filepath.EvalSymlinks(base); base == "" {
+		return "", mount{}, unix.ENOENT
+	}
+	if directory, err = beneath(base, bind.Subdir); err != nil {
+		return "", mount{}, err
+	}
+	for _, mask := range bind.Mask {
+		if _, err := beneath(directory, mask); err != nil {
+			return "", mount{}, err
+		}
+	}
+	covering = k.covering(bind.Base.Side, bind.Base.Path)
+	if bind.Device != "" && bind.Device != covering.entry.Device {
+		return "", mount{}, unix.EXDEV
+	}
+	return directory, covering, nil
 }
 
 // beneath walks as openat2(RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS) does.

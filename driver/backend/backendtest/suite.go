@@ -147,7 +147,7 @@ func mustBind(t *testing.T, b Bench, staged backend.Staged) {
 		spec.Target = target
 		assert.NilError(t, b.Kernel.MountTmpfs(t.Context(), spec))
 	} else {
-		bind := mounter.Bind{Base: staged.Base, Subdir: staged.Subdir, Target: target, ReadOnly: staged.ReadOnly, Mask: staged.Mask}
+		bind := mounter.Bind{Base: staged.Base, Device: staged.Device, Subdir: staged.Subdir, Target: target, ReadOnly: staged.ReadOnly, Mask: staged.Mask}
 		assert.NilError(t, b.Kernel.Bind(t.Context(), bind))
 	}
 	assert.NilError(t, b.Kernel.Unmount(t.Context(), target))

@@ -37,8 +37,9 @@ type wanted struct {
 // proven is a pool that is what it should be.
 type proven struct {
 	settings.Pool
-	uuid string
-	root string // the pool's root, as this process opens it
+	uuid   string
+	device string // "major:minor"
+	root   string // the pool's root, as this process opens it
 }
 
 func (p *proven) private() string { return filepath.Join(p.root, backend.PrivateFolder) }
@@ -140,7 +141,7 @@ func (b *Backend) proveFilesystem(ctx context.Context, found *proven, mount moun
 	if mount.Root != "/" {
 		return fail(pool, "only the directory %s of a file system is mounted at %s, not its root; unmount it (umount %s)", mount.Root, pool.Path, pool.Path)
 	}
-	found.uuid = facts.UUID
+	found.uuid, found.device = facts.UUID, facts.Device
 	if configured := specUUID(pool.Device); configured != "" && configured != facts.UUID {
 		return fail(pool, "the file system at %s has the UUID %s, but %s is configured; mount the right one, or correct POOL_DEVICE", pool.Path, facts.UUID, configured)
 	}

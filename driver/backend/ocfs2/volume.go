@@ -162,7 +162,7 @@ func (b *Backend) Stage(ctx context.Context, volume backend.Volume) (backend.Sta
 	}
 	public := pool.public()
 	staged := backend.Staged{
-		Base: mounter.Place{Side: mounter.Host, Path: pool.Path}, Subdir: volume.Location.Subdir,
+		Base: mounter.Place{Side: mounter.Host, Path: pool.Path}, Device: pool.device, Subdir: volume.Location.Subdir,
 		ReadOnly: volume.Location.ReadOnly, Pool: &public,
 	}
 	if volume.Location.Whole {

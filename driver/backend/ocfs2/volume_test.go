@@ -32,8 +32,10 @@ func TestCreateAndStage(t *testing.T) {
 	assert.Equal(t, info.Mode(), fs.ModeDir|0o700)
 	staged, err := b.backend.Stage(t.Context(), v)
 	assert.NilError(t, err)
+	facts, err := b.kernel.Filesystem(t.Context(), staged.Base)
+	assert.NilError(t, err)
 	assert.DeepEqual(t, staged, backend.Staged{
-		Base: mounter.Place{Side: mounter.Host, Path: poolPath}, Subdir: "apps/radarr",
+		Base: mounter.Place{Side: mounter.Host, Path: poolPath}, Device: facts.Device, Subdir: "apps/radarr",
 		Pool: &backend.Pool{Name: "media-apps", UUID: uuid, Path: poolPath, Private: b.path(".homelab-storage")},
 	})
 	assert.Equal(t, len(b.kernel.Actions(mountertest.OpRun)), 0, "no program for a mounted pool")

@@ -69,9 +69,11 @@ func (d *Driver) dropSecret(ctx context.Context, pool *backend.Pool, name string
 }
 
 func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
-	cluster := d.records.cluster
-	before := cluster.State().UUID
-	err := cluster.Attach(ctx, path.Join(pool.Private, backend.CatalogFolder))
+	cluster, folder := d.records.cluster, path.Join(pool.Private, backend.CatalogFolder)
+	if err := d.secretsFirst(ctx, pool, folder); err != nil {
+		return err
+	}
+	err := cluster.Attach(ctx, folder)
 	if err == nil || errors.Is(err, catalog.ErrFrozen) { // one that is frozen is attached
 		d.catalogPool.Store(&pool)
 		d.strays.Set(pool.Name, "")
@@ -79,15 +81,25 @@ func (d *Driver) attachCluster(ctx context.Context, pool backend.Pool) error {
 	if err != nil {
 		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
 	}
-	if now := cluster.State().UUID; before != "" && before != now { // a new catalog, which this node took up since it knew no volume
-		if _, err := d.giveBackSecrets(ctx, pool, false); err != nil {
-			return err
-		}
-	}
 	d.mirrorSecrets(ctx, pool)
 	d.unfinished.add(d.interrupted()...)
 	d.log.WithField("pool", pool.Name).Info("the cluster's catalog is attached")
 	return nil
+}
+
+// secretsFirst gives the credentials for all nodes back to a pool with a new catalog, which this node takes up without a question since it
+// knows no volume. Afterwards the catalog is the one that this node knows, and the copies here become what the pool has: so one that cannot
+// have them is not attached.
+func (d *Driver) secretsFirst(ctx context.Context, pool backend.Pool, folder string) error {
+	replaced, err := d.records.cluster.Replaces(ctx, folder)
+	if err != nil {
+		return fmt.Errorf("opening the volumes' records on pool %s: %w", pool.Name, err)
+	}
+	if !replaced {
+		return nil
+	}
+	_, err = d.giveBackSecrets(ctx, pool, false)
+	return err
 }
 
 // giveBackSecrets writes this node's copies of the credentials for all nodes to a pool that lost them: all of them, or those that

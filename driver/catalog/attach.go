@@ -23,6 +23,44 @@ func (c *Catalog) Attach(ctx context.Context, sharedDir string) error {
 	return err
 }
 
+// Replaces says whether Attach would take up another catalog than the one that this node knows, or begin one, without a question: a
+// node that knows no volume has no record to lose. What else went with the old pool is then to be seen to before.
+func (c *Catalog) Replaces(ctx context.Context, sharedDir string) (bool, error) {
+	if now := c.State(); now.UUID == "" || now.Records > 0 {
+		return false, nil
+	}
+	var replaced bool
+	_, err := c.perform(ctx, sharedDir, func(_ context.Context, s *session) (err error) {
+		replaced, err = s.replaces()
+		return err
+	})
+	if err != nil { // a late answer may still be writing to replaced
+		return false, err
+	}
+	return replaced, nil
+}
+
+// replaces leaves to Attach what freezes the catalog.
+func (s *session) replaces() (bool, error) {
+	data, err := s.dir.Read(headerFile, MaxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		files, err := s.list(volumesDir)
+		return len(files) == 0, err
+	}
+	var head header
+	if err == nil {
+		head, err = parseHeader(data)
+	}
+	switch {
+	case err != nil && damage(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	course, _ := compare(s.known, s.count, &head)
+	return course == replace, nil
+}
+
 // Detach forgets the shared folder: reads go on, writes are refused with [ErrDetached].
 func (c *Catalog) Detach() {
 	c.mu.Lock()

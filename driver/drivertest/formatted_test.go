@@ -131,19 +131,39 @@ func TestCredentialsOutliveAFormattedPool(t *testing.T) {
 }
 
 // Nobody knows a volume yet, and the first one is made on a pool that was formatted again: its new catalog is taken up without a
-// question, and the credentials are still there.
+// question, and the credentials are still there, whichever step of writing them back fails or kills.
 func TestCredentialsOutliveAPoolWithoutVolumes(t *testing.T) {
+	for what, kill := range map[string]bool{"fails": false, "kills": true} {
+		t.Run(what, func(t *testing.T) {
+			steps := 0
+			for firstOfAFormattedPool(t, steps+1, kill) {
+				steps++
+			}
+			assert.Assert(t, steps >= 10, "%d steps with credentials", steps)
+		})
+	}
+}
+
+// firstOfAFormattedPool is the first volume, whose Create is hit at a step with credentials. It says whether there is one.
+func firstOfAFormattedPool(t *testing.T, step int, kill bool) (hit bool) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, &points{})
 		w.login("nas", "one")
+		w.node.end(t)
 		assert.NilError(t, os.RemoveAll(filepath.Join(w.kernel.HostPath(poolPath), ".homelab-storage")))
-		w.revive()
-		w.create("radarr", map[string]string{"class": "db"})
+		w.rise()
+		points := w.node.points
+		points.aim("credentials", step, kill)
+		w.create("radarr", own("db"))
+		t.Logf("step %d: %q", step, points.was())
 		w.pass(time.Minute)
 		assert.DeepEqual(t, w.shared(), map[string]string{"nas": "one"})
 		assert.DeepEqual(t, w.copies(), map[string]string{"nas": "one"})
-		w.node.end(t)
+		w.end()
+		hit = points.was() != ""
 	})
+	return hit
 }
 
 // A pool that was rolled back has an older password. The node keeps its own until the operator has decided, and stores no other one.

@@ -150,7 +150,9 @@ func (n *node) assemble(ctx context.Context, kernel *process, log *logrus.Entry)
 	faults := durable.WithFault(n.points.step)
 	now := func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) }
 	state := filepath.Join("/var/lib", n.name())
-	secrets := credential.NewStore(kernel, state+"/credentials", faults)
+	secrets := credential.NewStore(kernel, state+"/credentials", durable.WithFault(func(kind, name string) error {
+		return n.points.step(kind, "credentials/"+name)
+	}))
 	pools := ocfs2.New(ocfs2.Options{Mounter: kernel, Settings: n, StateDir: state, RunDir: n.notes(), Log: log, Now: now, Durable: []durable.Option{faults}})
 	shares := smb.New(smb.Options{
 		Mounter: kernel, Settings: n, Credentials: secrets, ShareRoot: n.folder("shares"), Memory: n.folder("memory"), Log: log, Now: now, Durable: []durable.Option{faults},

@@ -18,9 +18,10 @@ var errDead = errors.New("the process is dead")
 type points struct {
 	mu    sync.Mutex // guards what follows
 	count int
-	off   bool // what is done now is not counted
-	at    int  // the point that is hit; 0 for none
-	kill  bool // the process dies there; else the point fails
+	off   bool   // what is done now is not counted
+	at    int    // the point that is hit; 0 for none
+	only  string // when set, what has it in its name is a point, and nothing else
+	kill  bool   // the process dies there; else the point fails
 	dead  bool
 	hit   string // what was hit last
 	when  time.Time
@@ -36,7 +37,7 @@ func (p *points) step(kind, name string) error {
 	if p.dead {
 		return errDead
 	}
-	if p.off {
+	if p.off || !strings.Contains(name, p.only) {
 		return nil
 	}
 	p.count++
@@ -92,6 +93,13 @@ func (p *points) counts(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.off = !on
+}
+
+// aim has one point fail, or kill, of those that follow and have a text in their names.
+func (p *points) aim(only string, at int, kill bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.only, p.count, p.at, p.kill = only, 0, at, kill
 }
 
 // was tells what was hit, "" when nothing was.

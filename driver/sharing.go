@@ -74,7 +74,12 @@ func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend
 	if err != nil {
 		return err
 	}
-	_, err = d.holders.Join(ctx, holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}, wanted.mode, record.ID)
+	directory := holder.Directory{Pool: *staged.Pool, Subdir: record.Location.Subdir}
+	joined, err := d.holders.Join(ctx, directory, wanted.mode, record.ID)
+	// What this node had all along, nobody else had alone.
+	if err == nil && wanted.mode == holder.Shared && joined.Waited > 0 && !joined.Again {
+		wanted, err = d.lookAgain(ctx, record, staged, directory)
+	}
 	if held, ok := errors.AsType[*holder.HeldError](err); ok {
 		held.Volume = record.Name
 		if wanted.unseen {
@@ -89,6 +94,23 @@ func (d *Driver) join(ctx context.Context, record catalog.Record, staged backend
 		return failure
 	}
 	return err
+}
+
+// lookAgain decides anew, with the hold that was waited for: whoever had the directory meanwhile may have made a database in it. Others that
+// waited as well saw none either, and have joined, too. So each gives the shared hold back, and one of them gets the directory alone. What
+// containers of this node rely on, since a hold was lost, is not given back.
+func (d *Driver) lookAgain(ctx context.Context, record catalog.Record, staged backend.Staged, directory holder.Directory) (verdict, error) {
+	wanted, err := d.verdict(ctx, record, staged)
+	if err == nil && wanted.mode == holder.Shared {
+		return wanted, nil
+	}
+	if !d.inUse(record.Name) {
+		err = errors.Join(err, d.holders.Release(ctx, directory, record.ID))
+	}
+	if err == nil {
+		_, err = d.holders.Join(ctx, directory, wanted.mode, record.ID)
+	}
+	return wanted, err
 }
 
 // unseenText says why a volume without a known database is for one node.

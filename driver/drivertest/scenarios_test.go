@@ -181,11 +181,18 @@ func (w *world) restore(from, to string) {
 // another is a second node, whose plugin runs.
 func (w *world) another() *node {
 	w.t.Helper()
-	w.second = &node{kernel: w.kernel, region: w.node.region, number: 2, log: w.log, wait: w.node.wait}
-	w.second.ahead.Store(w.node.ahead.Load())
-	w.second.power()
-	assert.NilError(w.t, w.second.start(w.t, &points{}))
+	w.second = w.more(2)
 	return w.second
+}
+
+// more is one more node, whose plugin runs.
+func (w *world) more(number int) *node {
+	w.t.Helper()
+	n := &node{kernel: w.kernel, region: w.node.region, number: number, log: w.log, wait: w.node.wait}
+	n.ahead.Store(w.node.ahead.Load())
+	n.power()
+	assert.NilError(w.t, n.start(w.t, &points{}))
+	return n
 }
 
 // use has a node make a volume, and a container there use it.

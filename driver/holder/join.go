@@ -13,6 +13,7 @@ import (
 // JoinResult is a hold that was joined.
 type JoinResult struct {
 	Record Record
+	// Waited is how long something was in the way; 0 when nothing was.
 	Waited time.Duration
 	// TakenOver are the holders of dead or rebooted nodes that the join removed.
 	TakenOver []Holder
@@ -39,16 +40,17 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 	poll := time.NewTicker(k.options.Poll)
 	defer poll.Stop()
 	var held *HeldError
+	var waited time.Duration // before this look
 	for {
 		result, err := k.TryJoin(ctx, directory, mode, volume)
-		switch waited := k.options.Now().Sub(began); {
+		switch {
 		case err == nil:
 			result.Waited = waited
 			return result, nil
 		case errors.As(err, &held):
-			held.Wait = waited
+			held.Wait = k.options.Now().Sub(began)
 		case held != nil && ctx.Err() != nil: // the end cut the last look off: what the one before it saw is the reason
-			held.Wait = waited
+			held.Wait = k.options.Now().Sub(began)
 			if errors.Is(err, ErrUnrecorded) { // it may have the hold now, and nobody knows
 				return JoinResult{}, errors.Join(held, err)
 			}
@@ -58,6 +60,7 @@ func (k *Keeper) Join(ctx context.Context, directory Directory, mode Mode, volum
 		}
 		select {
 		case <-poll.C:
+			waited = k.options.Now().Sub(began)
 		case <-limit.C:
 			return JoinResult{}, err
 		case <-ctx.Done():

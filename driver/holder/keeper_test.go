@@ -71,9 +71,12 @@ func TestWaitsForTheRelease(t *testing.T) {
 			o.Now = time.Now
 		})
 		l.join(a, "radarr", holder.Exclusive, vol1)
+		assert.Equal(t, l.join(b, "sonarr", holder.Exclusive, vol2).Waited, time.Duration(0))
 		got := make(chan error, 1)
+		var waited time.Duration
 		go func() {
-			_, err := b.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
+			result, err := b.Join(t.Context(), l.directory("radarr"), holder.Exclusive, vol1)
+			waited = result.Waited
 			got <- err
 		}()
 		select {
@@ -83,6 +86,7 @@ func TestWaitsForTheRelease(t *testing.T) {
 		}
 		l.release(a, "radarr", vol1)
 		assert.NilError(t, <-got)
+		assert.Assert(t, waited >= 30*time.Millisecond, "%s", waited)
 		assert.DeepEqual(t, l.holders(a, "radarr"), []string{"node-2/managed"})
 	})
 }

@@ -145,7 +145,7 @@ func (d *Driver) needed(ctx context.Context, directory holder.Directory, id stri
 			return fmt.Sprintf("a call for the volume %s is going on", record.Name)
 		}
 		defer unlock()
-		if err := d.settleUses(ctx, record.Name); err != nil || d.inUse(record.Name) {
+		if used, err := d.settleUses(ctx, record.Name); err != nil || used {
 			return d.users(ctx, record)
 		}
 		if err := d.releaseNow(ctx, record); err != nil {

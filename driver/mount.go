@@ -78,7 +78,7 @@ func (d *Driver) mount(ctx context.Context, record catalog.Record, shelf *catalo
 		return err
 	}
 	if !inUse {
-		steps.add(func(ctx context.Context) error { return d.options.Mounter.Unmount(ctx, d.target(record.Name)) })
+		steps.add(func(ctx context.Context) error { return d.unmountUnused(ctx, record.Name) })
 	}
 	_, err = d.uses.Add(record.Name, record.ID, id, engine)
 	return err

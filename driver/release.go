@@ -32,6 +32,9 @@ type releases struct {
 	group   sync.WaitGroup
 }
 
+// errStillMounted keeps the hold of a volume.
+var errStillMounted = errors.New("the volume is still mounted")
+
 // departure is one release under way: it lingers, writes the pool out, and then gives the hold back.
 type departure struct {
 	stop    context.CancelFunc // keeps the hold; what is being written out goes on
@@ -247,7 +250,16 @@ func (d *Driver) writeOut(ctx context.Context, record catalog.Record) error {
 	}
 }
 
+// giveBackWritten gives a hold back. Its caller has the volume's turn. As long as the volume is mounted, something may use it that is not
+// counted; the sweep unmounts it when nothing does.
 func (d *Driver) giveBackWritten(ctx context.Context, record catalog.Record) error {
+	mounted, err := d.isMounted(ctx, record.Name)
+	if err == nil && mounted {
+		err = errStillMounted
+	}
+	if err != nil {
+		return err
+	}
 	pool, err := d.options.Pools.Prove(ctx, record.Location.Pool)
 	if err != nil {
 		return err

@@ -148,11 +148,12 @@ func (d *Driver) forgetHolder(ctx context.Context, record catalog.Record) {
 
 // unused refuses to remove what a container of this node or any other node holds.
 func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
-	if err := d.settleUses(ctx, record.Name); err != nil {
+	used, err := d.settleUses(ctx, record.Name)
+	switch {
+	case err != nil:
 		return err
-	}
-	if volume, ok := d.uses.Of(record.Name); ok && len(volume.Uses) > 0 {
-		return fmt.Errorf("it is in use on this node by %d container mount(s); remove the containers first (docker ps -a --filter volume=%s)", len(volume.Uses), record.Name)
+	case used:
+		return d.usedHere(record.Name)
 	}
 	if record.Location.Kind != backend.OCFS2 || record.Location.Whole {
 		return nil
@@ -176,6 +177,15 @@ func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
 		}
 	}
 	return nil
+}
+
+// usedHere says what of this node is in the way of a removal.
+func (d *Driver) usedHere(name string) error {
+	by := "a container"
+	if volume, _ := d.uses.Of(name); len(volume.Uses) > 0 {
+		by = fmt.Sprintf("%d container mount(s)", len(volume.Uses))
+	}
+	return fmt.Errorf("it is in use on this node by %s; remove the containers first (docker ps -a --filter volume=%s)", by, name)
 }
 
 // heldBy says who is in the way of a removal.

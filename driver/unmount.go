@@ -33,8 +33,13 @@ func (d *Driver) Unmount(ctx context.Context, name, id string) (err error) {
 	if err := d.drop(name, id); err != nil {
 		return err
 	}
-	if d.reap(ctx, name) > 0 || (!counted || d.uncounted.has(name)) && d.usedUncounted(ctx, name) {
+	if d.reap(ctx, name) > 0 {
 		return nil
+	}
+	if !counted || d.uncounted.has(name) {
+		if used, err := d.usedUncounted(ctx, name); used {
+			return err
+		}
 	}
 	linger := time.Duration(0)
 	for _, use := range before.Uses {
@@ -62,16 +67,27 @@ func (d *Driver) dropLate(ctx context.Context, name, id string) error {
 }
 
 // usedUncounted says whether anything uses a target of which no use is counted, as when its file in the run folder was lost or
-// damaged: then it stays mounted, and its hold is kept, until the kernel shows no user any more.
-func (d *Driver) usedUncounted(ctx context.Context, name string) bool {
+// damaged: then it stays mounted, and its hold is kept, until the kernel shows no user any more. With an error it may be used.
+func (d *Driver) usedUncounted(ctx context.Context, name string) (used bool, err error) {
 	users, err := d.options.Mounter.Users(ctx, []string{d.target(name)})
 	if err == nil && len(users[d.target(name)]) == 0 {
 		d.uncounted.remove(name)
-		return false
+		return false, nil
 	}
 	d.uncounted.add(name) // also when a use is counted again, and ends, it is to be asked for
 	d.log.WithError(err).WithField("volume", name).Warn("a volume has no counted use, but may be in use; it stays mounted")
-	return true
+	if err != nil {
+		err = fmt.Errorf("looking for what uses it: %w", err)
+	}
+	return true, err
+}
+
+// unmountUnused takes back the mount of a volume without a counted use, unless something uses it all the same.
+func (d *Driver) unmountUnused(ctx context.Context, name string) error {
+	if used, err := d.usedUncounted(ctx, name); used {
+		return err
+	}
+	return d.options.Mounter.Unmount(ctx, d.target(name))
 }
 
 // detach unmounts a target that has no use, and lets the hold go after a while.
@@ -137,17 +153,22 @@ func (d *Driver) sweepVolume(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
-	return d.settleUses(ctx, name)
+	_, err = d.settleUses(ctx, name)
+	return err
 }
 
-// settleUses unmounts a volume that is mounted and that nobody uses. Its caller has the volume's turn.
-func (d *Driver) settleUses(ctx context.Context, name string) error {
+// settleUses unmounts a volume that is mounted and that nobody uses, and says whether somebody uses it, counted or not. Its caller has the
+// volume's turn.
+func (d *Driver) settleUses(ctx context.Context, name string) (used bool, err error) {
 	d.dropOwed(name)
 	if d.reap(ctx, name) > 0 {
-		return nil
+		return true, nil
 	}
-	if mounted, err := d.isMounted(ctx, name); err != nil || !mounted || d.usedUncounted(ctx, name) {
-		return err
+	if mounted, err := d.isMounted(ctx, name); err != nil || !mounted {
+		return false, err
 	}
-	return d.detach(ctx, name, 0)
+	if used, err := d.usedUncounted(ctx, name); used {
+		return true, err
+	}
+	return false, d.detach(ctx, name, 0)
 }

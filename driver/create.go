@@ -49,6 +49,9 @@ func (d *Driver) Create(ctx context.Context, name string, options map[string]str
 	if err != nil {
 		return err
 	}
+	if err := d.withdrawLeft(ctx, name); err != nil {
+		return err
+	}
 	return d.racing(ctx, func() error {
 		old, done, err := d.settle(ctx, name, options)
 		if done || err != nil {

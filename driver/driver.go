@@ -118,7 +118,8 @@ type Driver struct {
 	// recalled says that the engine was asked for the containers that an earlier process could not give their volumes.
 	recalled atomic.Bool
 	// unfinished are the volumes with a recorded intent that is not carried out yet.
-	unfinished names
+	unfinished  names
+	withdrawals withdrawals
 	// audited are the pools whose holds were looked through since the start, by UUID; unaudited is what was in the way.
 	audited   names
 	unaudited complaint.Book

@@ -9,7 +9,6 @@ import (
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/driver/holder"
-	"github.com/homelab-storage/homelab-storage/internal/several"
 )
 
 // Remove forgets a volume, and does with its data what its class says (DESIGN D5). A volume in use is not removed.
@@ -20,6 +19,9 @@ func (d *Driver) Remove(ctx context.Context, name string) (err error) {
 	}
 	defer unlock()
 	defer d.explain(name, &err)
+	if err := d.withdrawLeft(ctx, name); err != nil {
+		return err
+	}
 	tries := 0
 	return d.racing(ctx, func() error {
 		tries++
@@ -66,21 +68,31 @@ func claim(ctx context.Context, record catalog.Record, shelf *catalog.Catalog) (
 	return record, writable(err)
 }
 
+// unclaim is the way back from claim.
+func unclaim(record catalog.Record, shelf *catalog.Catalog) withdrawal {
+	record.State = catalog.Ready
+	return withdrawal{shelf, func(ctx context.Context) error {
+		_, err := shelf.Put(ctx, record)
+		return err
+	}}
+}
+
 // carryOut does what was intended. What must not be done is not left as an intent: it would be done later, when nobody asks. An intent
-// that was another's stays, since that one may be carrying it out now; a hold that is seen then is of a Mount that sees the intent.
+// that was another's stays, since that one may be carrying it out now; a hold that is seen then is of a Mount that sees the intent. When
+// it cannot be told whether there is one, the removal goes on by itself.
 func (d *Driver) carryOut(ctx context.Context, record catalog.Record, shelf *catalog.Catalog, pool *backend.Pool, anothers bool) error {
 	err := d.unused(ctx, record) // again: another node may have mounted it before it saw the intent
-	refused := err != nil && !anothers
+	_, held := errors.AsType[*heldError](err)
+	refused := held && !anothers
 	if err == nil {
 		err = d.finishRemove(ctx, record, shelf, pool)
 		refused = errors.Is(err, backend.ErrRefused)
 	}
 	switch {
 	case refused:
-		record.State = catalog.Ready
-		if _, failed := shelf.Put(ctx, record); failed != nil {
-			return several.Append(err, failed)
-		}
+		var steps undo
+		steps.add(func(ctx context.Context) error { return d.withdraw(ctx, record.Name, unclaim(record, shelf)) })
+		steps.fail(ctx, &err)
 		return err
 	case err != nil:
 		d.unfinished.add(record.Name)
@@ -146,7 +158,12 @@ func (d *Driver) forgetHolder(ctx context.Context, record catalog.Record) {
 	}
 }
 
-// unused refuses to remove what a container of this node or any other node holds.
+// heldError says who has a volume that was to be removed.
+type heldError struct{ text string }
+
+func (e *heldError) Error() string { return e.text }
+
+// unused refuses to remove what a container of this node or any other node holds, with a heldError. After any other error that is unknown.
 func (d *Driver) unused(ctx context.Context, record catalog.Record) error {
 	used, err := d.settleUses(ctx, record.Name)
 	switch {
@@ -185,15 +202,15 @@ func (d *Driver) usedHere(name string) error {
 	if volume, _ := d.uses.Of(name); len(volume.Uses) > 0 {
 		by = fmt.Sprintf("%d container mount(s)", len(volume.Uses))
 	}
-	return fmt.Errorf("it is in use on this node by %s; remove the containers first (docker ps -a --filter volume=%s)", by, name)
+	return &heldError{fmt.Sprintf("it is in use on this node by %s; remove the containers first (docker ps -a --filter volume=%s)", by, name)}
 }
 
 // heldBy says who is in the way of a removal.
 func (d *Driver) heldBy(node holder.Holder, volume string) error {
 	if d.holders.Own(node) {
-		return errors.New("no container of this node uses it, but this node's hold on it could not be given back yet, as with a full disk; " +
-			"that is tried again every 30 s: look at the engine's log, and try again")
+		return &heldError{"no container of this node uses it, but this node's hold on it could not be given back yet, as with a full disk; " +
+			"that is tried again every 30 s: look at the engine's log, and try again"}
 	}
-	return fmt.Errorf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s %s` when that node is gone for good",
-		node.Name, node.Since.UTC().Format("2006-01-02 15:04:05 UTC"), volume, node.Name)
+	return &heldError{fmt.Sprintf("it is in use on node %s since %s; stop its container there first, or `docker homelab holder break %s %s` when that node is gone for good",
+		node.Name, node.Since.UTC().Format("2006-01-02 15:04:05 UTC"), volume, node.Name)}
 }

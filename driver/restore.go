@@ -200,6 +200,9 @@ func (d *Driver) completeVolume(ctx context.Context, name string) error {
 		return err
 	}
 	defer unlock()
+	if err := d.withdrawLeft(ctx, name); err != nil {
+		return err
+	}
 	record, shelf, err := d.intent(ctx, name)
 	if err != nil || shelf == nil {
 		return err

@@ -66,14 +66,15 @@ func (d *Driver) auditUse(ctx context.Context, directory holder.Directory, id st
 		}
 		defer unlock()
 	}
-	switch d.judge(ctx, id) {
-	case holder.Give:
-	case holder.Keep, holder.Later:
+	verdict, err := d.judge(ctx, id)
+	if err == nil && verdict != holder.Give {
 		return true
 	}
-	err := d.holders.Intend(directory, id)
+	if err == nil {
+		err = d.holders.Intend(directory, id)
+	}
 	if err != nil {
-		d.log.WithError(err).WithField("id", id).Warn("a hold that nobody uses could not be noted for its release")
+		d.log.WithError(err).WithField("id", id).Warn("a hold could not be judged, or not be noted for its release")
 	}
 	return err == nil
 }

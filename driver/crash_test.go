@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +88,21 @@ func TestHoldOfAKilledMountIsGivenBack(t *testing.T) {
 	defer b.run(t)()
 	b.holders(t, 0)
 	assert.NilError(t, b.driver.Remove(t.Context(), "vol"))
+}
+
+// Also when the mounts cannot be looked at the first time: whether anything has it is then unknown.
+func TestHoldOfAKilledMountIsGivenBackLate(t *testing.T) {
+	b := newBench(t)
+	b.create(t, "vol", map[string]string{"class": "db"})
+	target := b.mount(t, "vol", "a")
+	assert.NilError(t, b.kernel.Unmount(t.Context(), target))
+	assert.NilError(t, os.Remove(filepath.Join(b.options.RunDir, "references", "vol.json")))
+	b.start(t)
+	b.kernel.Fail(mountertest.OpTable, 2, syscall.EMFILE) // the sweep's own look is the first
+	b.driver.Sweep(t.Context())
+	b.holders(t, 1)
+	b.driver.Sweep(t.Context())
+	b.holders(t, 0)
 }
 
 // The same beside a record that cannot be read, as one of a newer version, or one that a power cut tore.

@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 
+	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/driver/catalog"
 )
 
@@ -43,6 +44,9 @@ func (d *Driver) Hold(ctx context.Context, name string) error {
 	}
 	return d.join(ctx, record, staged)
 }
+
+// Resume looks after the releases of a pool that are not finished.
+func (d *Driver) Resume(ctx context.Context, pool backend.Pool) { d.resumePool(ctx, pool) }
 
 func (d *Driver) rest() {
 	for _, kind := range d.background() {

@@ -121,7 +121,7 @@ func (d *Driver) resume(ctx context.Context, name string) error {
 
 // resumePool gives back the holds that are due. The pool is written out first, as before every release.
 func (d *Driver) resumePool(ctx context.Context, pool backend.Pool) {
-	judge := func(id string) holder.Verdict { return d.judge(ctx, id) }
+	judge := func(id string) holder.Verdict { return d.judgeFree(ctx, id) }
 	due := func(id string) bool { return judge(id) != holder.Later }
 	if !slices.ContainsFunc(d.holders.Pending()[pool.UUID], due) {
 		return
@@ -140,22 +140,39 @@ func (d *Driver) resumePool(ctx context.Context, pool backend.Pool) {
 	}
 }
 
+// judgeFree is judge for a volume that nobody is at work with. One that is just being mounted or unmounted is looked at later.
+func (d *Driver) judgeFree(ctx context.Context, id string) holder.Verdict {
+	if record, ok := d.records.byID(id); ok {
+		unlock, free := d.locks.TryLock(record.Name)
+		if !free {
+			return holder.Later
+		}
+		defer unlock()
+	}
+	verdict, err := d.judge(ctx, id)
+	if err != nil {
+		d.log.WithError(err).WithField("id", id).Warn("whether a hold is to be given back is unknown; it is looked at later")
+		return holder.Later
+	}
+	return verdict
+}
+
 // judge says what becomes of a volume's pending release. One that this process has under way is left to it: it may linger
 // after a mount of the engine's copy-up, so that no other node comes in between (FACTS 1). One of a volume that is mounted is
-// left to the sweep, which unmounts it when nothing uses it.
-func (d *Driver) judge(ctx context.Context, id string) holder.Verdict {
+// left to the sweep, which unmounts it when nothing uses it. Its caller has the volume's turn.
+func (d *Driver) judge(ctx context.Context, id string) (holder.Verdict, error) {
 	switch {
 	case d.usedByID(id):
-		return holder.Keep
+		return holder.Keep, nil
 	case d.releases.pending(id):
-		return holder.Later
+		return holder.Later, nil
 	}
 	if record, ok := d.records.byID(id); ok {
 		if mounted, err := d.isMounted(ctx, record.Name); err != nil || mounted {
-			return holder.Later
+			return holder.Later, err
 		}
 	}
-	return holder.Give
+	return holder.Give, nil
 }
 
 func (d *Driver) usedByID(id string) bool {

@@ -11,6 +11,7 @@ import (
 	"gotest.tools/v3/poll"
 
 	"github.com/homelab-storage/homelab-storage/driver"
+	"github.com/homelab-storage/homelab-storage/driver/backend"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -53,6 +54,45 @@ func TestReleaseThatFailsIsTriedAgain(t *testing.T) {
 		b.start(t)
 		stop := b.run(t)
 		defer stop()
+		b.holders(t, 0)
+	})
+}
+
+// A volume that is just being unmounted is not given back with the pool's others, for which the pool was written out before its last write.
+func TestResumeLeavesAnUnmountAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		for _, name := range []string{"due", "vol"} {
+			b.create(t, name, map[string]string{"class": "db"})
+			b.mount(t, name, "a")
+		}
+		b.kernel.Fail(mountertest.OpSync, 1, os.ErrPermission)
+		assert.NilError(t, b.driver.Unmount(t.Context(), "due", "a"))
+		<-time.After(time.Second)
+		b.holders(t, 2)
+
+		going := b.kernel.Hold(mountertest.OpUnmount, "")
+		unmounted := make(chan error, 1)
+		go func() { unmounted <- b.driver.Unmount(t.Context(), "vol", "a") }()
+		assert.NilError(t, going.Reached(t.Context()))
+		var writing *mountertest.Hold
+		b.kernel.OnCall(func(action mountertest.Action) error {
+			switch {
+			case action.Op == mountertest.OpDo && action.Target == "holder "+poolUUID+" "+backend.DirectoryKey("due") && writing == nil:
+				writing = b.kernel.Hold(mountertest.OpSync, "") // the pool is written out, and not once more
+			case action.Op == mountertest.OpTable && writing != nil:
+				b.kernel.Release(going)
+				synctest.Wait()
+			}
+			return nil
+		})
+		b.driver.Resume(t.Context(), *b.pool.proven())
+		b.kernel.OnCall(nil)
+		b.kernel.Release(going)
+		assert.NilError(t, <-unmounted)
+		<-time.After(time.Second)
+		b.holders(t, 1)
+		b.kernel.Release(writing)
 		b.holders(t, 0)
 	})
 }

@@ -23,14 +23,28 @@ func (l *Locks) Lock(ctx context.Context, key string) (unlock func(), err error)
 	own := l.join(key)
 	select {
 	case own.held <- struct{}{}:
-		return func() {
-			<-own.held
-			l.leave(key, own)
-		}, nil
+		return func() { l.giveBack(key, own) }, nil
 	case <-ctx.Done():
 		l.leave(key, own)
 		return nil, context.Cause(ctx)
 	}
+}
+
+// TryLock takes a key that nobody has, and waits for none.
+func (l *Locks) TryLock(key string) (unlock func(), free bool) {
+	own := l.join(key)
+	select {
+	case own.held <- struct{}{}:
+		return func() { l.giveBack(key, own) }, true
+	default:
+		l.leave(key, own)
+		return nil, false
+	}
+}
+
+func (l *Locks) giveBack(key string, own *lock) {
+	<-own.held
+	l.leave(key, own)
 }
 
 func (l *Locks) join(key string) *lock {

@@ -42,3 +42,18 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	assert.NilError(t, err)
 	again()
 }
+
+func TestTryLockWaitsForNobody(t *testing.T) {
+	var locks keylock.Locks
+	unlock, free := locks.TryLock("a")
+	assert.Assert(t, free)
+	_, free = locks.TryLock("a")
+	assert.Assert(t, !free)
+	other, free := locks.TryLock("b")
+	assert.Assert(t, free)
+	other()
+	unlock()
+	unlock, err := locks.Lock(t.Context(), "a")
+	assert.NilError(t, err)
+	unlock()
+}

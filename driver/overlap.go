@@ -31,22 +31,33 @@ func (d *Driver) announce(ctx context.Context, made *draft, steps *undo) error {
 		return err
 	}
 	record, err := made.shelf.Put(ctx, made.record)
+	if err == nil {
+		made.record = record
+	}
+	if err == nil || !unwritten(err) && !made.again { // the intent of an earlier Create stays: there may be something of it
+		back := unannounce(made.record, made.shelf)
+		steps.add(func(ctx context.Context) error { return d.withdraw(ctx, made.record.Name, back) })
+	}
 	if err != nil {
-		d.unannounce(made, err, steps)
 		return writable(err)
 	}
-	made.record = record
-	steps.add(func(ctx context.Context) error { return made.shelf.Remove(ctx, record.ID) })
 	return d.apart(record)
 }
 
-// unannounce takes back an intent that may be on record although writing it failed: the next start would make the volume, of which
-// everybody was told that it could not be made. That of an earlier Create stays, since there may be something of it.
-func (d *Driver) unannounce(made *draft, failed error, steps *undo) {
-	unwritten := raced(failed) || errors.Is(failed, catalog.ErrDetached) || errors.Is(failed, catalog.ErrFrozen)
-	if !unwritten && !made.again {
-		steps.add(func(ctx context.Context) error { return made.shelf.Remove(ctx, made.record.ID) })
-	}
+// unwritten says that a failed Put has recorded nothing. After any other error the intent may be on record, and the next start would make
+// the volume, of which everybody was told that it could not be made.
+func unwritten(failed error) bool {
+	return raced(failed) || errors.Is(failed, catalog.ErrDetached) || errors.Is(failed, catalog.ErrFrozen)
+}
+
+// unannounce is the way back from announce. A volume that another node has gone on with is that one's.
+func unannounce(record catalog.Record, shelf *catalog.Catalog) withdrawal {
+	return withdrawal{shelf, func(ctx context.Context) error {
+		if now, ok := shelf.ByID(record.ID); ok && (now.State != catalog.Creating || now.CreatedBy != record.CreatedBy) {
+			return nil
+		}
+		return shelf.Remove(ctx, record.ID)
+	}}
 }
 
 // apart refuses a directory that is above or below another volume's (DESIGN D8). A volume that is being made too, and was recorded

@@ -3,6 +3,8 @@ package driver_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -124,6 +126,77 @@ func TestRefusedRemovalIsTakenBackLater(t *testing.T) {
 			later(t, b, second)
 			assert.Equal(t, second.state(t, "films"), string(catalog.Ready))
 			assert.Equal(t, len(b.pool.trash), 0)
+		})
+	}
+}
+
+// unmade looks for a volume after another start of the plugin, which completes what was not taken back.
+func (b *bench) unmade(t *testing.T, volume string) {
+	t.Helper()
+	b.start(t)
+	b.create(t, "inside", map[string]string{"class": "db", "subdir": volume + "/inside"}) // attaches the catalog
+	b.driver.Sweep(t.Context())
+	_, err := b.driver.Get(t.Context(), volume)
+	assert.ErrorIs(t, err, driver.ErrNotFound)
+}
+
+// The intent of a Create that is written long after the call, as by a NAS that did not answer for a while, is taken back by the sweep.
+func TestCreateThatIsOnRecordLateIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var silent atomic.Bool
+		b.options.Durable = append(b.options.Durable, durable.WithFault(func(op, name string) error {
+			if op == durable.OpWrite && name == "volumes/vol.json" && silent.CompareAndSwap(true, false) {
+				<-time.After(30 * time.Second)
+			}
+			return nil
+		}))
+		b.start(t)
+		b.create(t, "other", map[string]string{"class": "db"})
+		silent.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		assert.ErrorIs(t, b.driver.Create(ctx, "vol", map[string]string{"class": "db"}), mounter.ErrStuck)
+		b.driver.Sweep(t.Context()) // too early
+		<-time.After(10 * time.Second)
+		b.driver.Sweep(t.Context())
+		b.unmade(t, "vol")
+	})
+}
+
+// So is one that could not be taken back at once, unless another node has gone on with it.
+func TestFailedCreateIsTakenBackLater(t *testing.T) {
+	for what, made := range map[string]bool{"by the sweep": false, "unless another node makes it": true} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t)
+			var failing atomic.Bool
+			b.options.Durable = append(b.options.Durable, durable.WithFault(func(_, name string) error {
+				if failing.Load() && filepath.Dir(name) == "tombstones" {
+					return syscall.EIO
+				}
+				return nil
+			}))
+			b.start(t)
+			b.create(t, "other", map[string]string{"class": "db"})
+			b.share.refuses.Store(true)
+			failing.Store(true)
+			options := map[string]string{"device": "//nas/films", "username": "media", "password": "canary"}
+			assert.ErrorIs(t, b.driver.Create(t.Context(), "vol", options), syscall.EIO)
+			failing.Store(false)
+			b.share.refuses.Store(false)
+			if made {
+				second := b.other(t)
+				now := time.Now()
+				assert.NilError(t, second.driver.Close())
+				second.driver, second.options.Now = nil, func() time.Time { now = now.Add(time.Minute); return now }
+				second.start(t)
+				second.create(t, "vol", options)
+				b.driver.Sweep(t.Context())
+				assert.Equal(t, b.state(t, "vol"), string(catalog.Ready))
+				return
+			}
+			b.driver.Sweep(t.Context())
+			b.unmade(t, "vol")
 		})
 	}
 }

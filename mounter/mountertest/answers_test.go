@@ -93,3 +93,18 @@ func TestMasksAreInTheTable(t *testing.T) {
 	assert.NilError(t, kernel.Bind(t.Context(), bind), "none is asked for")
 	assert.NilError(t, kernel.Unmount(t.Context(), bind.Target))
 }
+
+func TestTheIDOfAMountIsGivenAgain(t *testing.T) {
+	kernel := mountertest.New(t)
+	id := func(target string) int {
+		kernel.MountHost(target, mountertest.FileSystem{Type: "ext4", Source: "/dev/vdb"})
+		table, err := kernel.Table(t.Context(), mounter.Host)
+		assert.NilError(t, err)
+		return table[len(table)-1].ID
+	}
+	first, second := id("/mnt/a"), id("/mnt/b")
+	assert.Equal(t, second, first+1)
+	kernel.UnmountHost("/mnt/a")
+	assert.Equal(t, id("/mnt/c"), first)
+	assert.Equal(t, id("/mnt/a"), second+1)
+}

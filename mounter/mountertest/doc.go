@@ -16,7 +16,8 @@
 //
 // As the kernel: a Bind of a directory that is missing (ENOENT), is no directory (ENOTDIR), is reached through a symbolic
 // link (ELOOP) or leaves its base (EXDEV); any mount onto a target that has another one; an Unmount of a busy target or of
-// one with a mount below it (EBUSY). Misuse by a test fails the test.
+// one with a mount below it (EBUSY). Misuse by a test fails the test. A new mount has the lowest ID that is free, as one that
+// is gone had it.
 //
 // # Faults
 //

@@ -120,9 +120,8 @@ func (k *Kernel) add(side mounter.Side, target string, on *contents, directory, 
 	if err := os.Symlink(directory, path); err != nil {
 		return err
 	}
-	k.lastID++
 	entry := mounter.Mount{
-		ID: 20 + k.lastID, Parent: k.covering(side, target).entry.ID, Device: on.device, Root: root, Target: target,
+		ID: k.freeID(), Parent: k.covering(side, target).entry.ID, Device: on.device, Root: root, Target: target,
 		FSType: on.Type, Source: on.Source, ReadOnly: readOnly,
 		Options: withDefault(on.Options, "rw,relatime"), SuperOptions: withDefault(on.SuperOptions, "rw"),
 	}
@@ -130,6 +129,18 @@ func (k *Kernel) add(side mounter.Side, target string, on *contents, directory, 
 		side: side, entry: entry, on: on, directory: directory, covered: covered, masks: masks,
 	})
 	return nil
+}
+
+// firstID is the lowest ID of a mount.
+const firstID = 21
+
+// freeID is the lowest one that is free, as the kernel gives it (fs/namespace.c, mnt_alloc_id).
+func (k *Kernel) freeID() int {
+	id := firstID
+	for slices.ContainsFunc(k.mounts, func(m mount) bool { return m.entry.ID == id }) {
+		id++
+	}
+	return id
 }
 
 // linkOf is where the link of a mount is: on the host below what its parent directory shows.
@@ -151,7 +162,8 @@ func (k *Kernel) cover(path string) (string, error) {
 	if err := os.Mkdir(path, 0o700); err == nil {
 		return "", os.Remove(path)
 	}
-	aside := filepath.Join(k.temp, "covered", fmt.Sprint(k.lastID))
+	k.covers++
+	aside := filepath.Join(k.temp, "covered", fmt.Sprint(k.covers))
 	return aside, os.Rename(path, aside)
 }
 
@@ -192,11 +204,10 @@ func (k *Kernel) covering(side mounter.Side, path string) mount {
 // rootMount puts a namespace's root into the table.
 func (k *Kernel) rootMount(side mounter.Side, directory string) {
 	k.lastMinor++
-	k.lastID++
 	on := &contents{FileSystem: FileSystem{Type: "ext4", Source: "/dev/vda1"}, device: fmt.Sprintf("254:%d", k.lastMinor)}
 	on.directory = directory
 	k.mounts = append(k.mounts, mount{side: side, on: on, directory: directory, entry: mounter.Mount{
-		ID: 20 + k.lastID, Parent: 1, Device: on.device, Root: "/", Target: "/", FSType: "ext4", Source: "/dev/vda1",
+		ID: k.freeID(), Parent: 1, Device: on.device, Root: "/", Target: "/", FSType: "ext4", Source: "/dev/vda1",
 		Options: "rw,relatime", SuperOptions: "rw",
 	}})
 }

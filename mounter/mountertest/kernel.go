@@ -29,7 +29,7 @@ type Kernel struct {
 	mu        sync.Mutex // guards what follows; not held while a call is held, nor while a program runs
 	contents  map[string]*contents
 	mounts    []mount // in the order in which they were made
-	lastID    int
+	covers    int
 	lastMinor int
 
 	actions []Action

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,10 +21,13 @@ const (
 	// uncacheEvery is well below the time from a node's death to the replay of its journal, which is that of O2CB's dead threshold:
 	// 12 s at the least that is sensible, 60 s by default (FACTS 2).
 	uncacheEvery = 2 * time.Second
-	// uncacheLimit bounds one look at a pool. A disk that hangs takes one thread, and no other pool's time.
+	// uncacheLimit bounds each step of a look at a pool. A disk that hangs takes one thread, and no other pool's time.
 	uncacheLimit = 10 * time.Second
 	// findAgain is when a pool's journals that were not found are looked for again.
 	findAgain = time.Minute
+	// findAnew is when those that were found are: a pool that was away for less than uncacheEvery, or while the mount table could not
+	// be read, may have come back with more slots under the same ID.
+	findAnew = 10 * time.Minute
 )
 
 // everything is a whole disk.
@@ -45,11 +49,12 @@ type Journals struct {
 
 // journals are where a mounted pool has them.
 type journals struct {
-	mount int // its ID
-	parts []mounter.Part
-	again time.Time // when to look for them again; zero when they are found
-	busy  bool
-	said  string
+	mount   int // its ID, which the kernel gives to another mount, or to the pool's next one, when this one is gone
+	parts   []mounter.Part
+	again   time.Time // when to look for them again
+	unknown bool      // nothing tells where they are, which was said
+	busy    bool
+	said    string
 }
 
 // NewJournals touches nothing.
@@ -81,16 +86,26 @@ func (j *Journals) uncache(ctx context.Context, running *sync.WaitGroup) {
 	if err != nil {
 		return // every look at a pool fails, and says so
 	}
+	mounted := map[string]bool{}
 	for _, pool := range j.settings.Current().Pools {
 		for _, mount := range table {
 			if mount.Target != pool.Path || mount.FSType != "ocfs2" {
 				continue
 			}
+			mounted[pool.Name] = true
 			if known := j.take(pool.Name, mount.ID); known != nil {
 				running.Go(func() { j.look(ctx, pool.Name, mount, known) })
 			}
 		}
 	}
+	j.leave(mounted)
+}
+
+// leave has all other pools begin anew when they are mounted again: with more slots, or formatted, they have other journals.
+func (j *Journals) leave(mounted map[string]bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	maps.DeleteFunc(j.pools, func(pool string, _ *journals) bool { return !mounted[pool] })
 }
 
 // take gives a pool that nobody is looking at.
@@ -99,7 +114,7 @@ func (j *Journals) take(pool string, mount int) *journals {
 	defer j.mu.Unlock()
 	known := j.pools[pool]
 	if known == nil || known.mount != mount && !known.busy {
-		known = &journals{mount: mount}
+		known = &journals{mount: mount, parts: everything}
 		j.pools[pool] = known
 	}
 	if known.busy {
@@ -111,24 +126,13 @@ func (j *Journals) take(pool string, mount int) *journals {
 
 // look forgets one pool's journals; the whole disk's metadata when nothing tells where they are.
 func (j *Journals) look(ctx context.Context, pool string, mount mounter.Mount, known *journals) {
-	ctx, cancel := context.WithTimeout(ctx, uncacheLimit)
-	defer cancel()
 	log := j.log.WithField("pool", pool)
-	if known.parts == nil {
-		_ = j.kernel.Uncache(ctx, mount, everything) // finding them takes a moment; what fails is told below
-	}
-	if known.parts == nil || !known.again.IsZero() && time.Now().After(known.again) {
-		parts, err := j.find(ctx, mount.Source)
-		if err != nil && known.parts == nil && !errors.Is(ctx.Err(), context.Canceled) { // else the plugin ends
-			log.WithError(err).Warn("where the pool's journals are is not known: all that this node has cached of the disk's metadata is dropped every two seconds")
-		}
-		known.parts, known.again = parts, time.Time{}
-		if err != nil {
-			known.parts, known.again = everything, time.Now().Add(findAgain)
-		}
+	if time.Now().After(known.again) {
+		_ = j.forget(ctx, mount, known.parts) // finding them takes a moment; what fails is told below
+		j.locate(ctx, mount.Source, known, log)
 	}
 	said := ""
-	if err := j.kernel.Uncache(ctx, mount, known.parts); err != nil && ctx.Err() == nil {
+	if err := j.forget(ctx, mount, known.parts); err != nil {
 		if said = err.Error(); said != known.said {
 			log.WithError(err).Warn("the cache may have old blocks of other nodes' journals: rows that a node wrote before its death might be lost")
 		}
@@ -136,6 +140,31 @@ func (j *Journals) look(ctx context.Context, pool string, mount mounter.Mount, k
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	known.said, known.busy = said, false
+}
+
+// forget gives no error of a disk that does not answer, or when the plugin ends.
+func (j *Journals) forget(ctx context.Context, mount mounter.Mount, parts []mounter.Part) error {
+	ctx, cancel := context.WithTimeout(ctx, uncacheLimit)
+	defer cancel()
+	if err := j.kernel.Uncache(ctx, mount, parts); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// locate looks for a pool's journals. While nothing tells where they are now, where they were is not trusted.
+func (j *Journals) locate(ctx context.Context, device string, known *journals, log *logrus.Entry) {
+	limited, cancel := context.WithTimeout(ctx, uncacheLimit)
+	defer cancel()
+	parts, err := j.find(limited, device)
+	if err == nil {
+		known.parts, known.again, known.unknown = parts, time.Now().Add(findAnew), false
+		return
+	}
+	if !known.unknown && ctx.Err() == nil { // else the plugin ends
+		log.WithError(err).Warn("where the pool's journals are is not known: all that this node has cached of the disk's metadata is dropped every two seconds")
+	}
+	known.parts, known.again, known.unknown = everything, time.Now().Add(findAgain), true
 }
 
 // find asks the disk where the journals of all its slots are.

@@ -21,14 +21,30 @@ const (
 	diskStats = "\tRoot Blknum: 5   System Dir Blknum: 6\n\tBlock Size Bits: 12   Cluster Size Bits: 13\n\tMax Node Slots: 2\n\tLabel: media-apps\n"
 	journal0  = "\tTree Depth: 0   Count: 243   Next Free Rec: 1\n\t## Offset        Clusters       Block#          Flags\n\t0  0             8192           529             0x0 \n\n"
 	journal1  = "\tTree Depth: 0   Count: 243   Next Free Rec: 2\n\t## Offset        Clusters       Block#          Flags\n\t0  0             7151           25105           0x0 \n\t1  7151          1041           40000           0x0 \n\n"
+	journal2  = "\tTree Depth: 0   Count: 243   Next Free Rec: 1\n\t## Offset        Clusters       Block#          Flags\n\t0  0             8192           60000           0x0 \n\n"
+)
+
+// Where the journals are.
+var (
+	wholeDisk     = []string{"0+0"}
+	twoJournals   = []string{"2166784+67108864", "102830080+58580992", "163840000+8527872"}
+	threeJournals = []string{"2166784+67108864", "102830080+58580992", "163840000+8527872", "245760000+67108864"}
 )
 
 // debugfs answers for the host's debugfs.ocfs2.
 func debugfs(text string) mountertest.Program {
+	said := map[string]string{"stats": text, "stat //journal:0000": journal0, "stat //journal:0001": journal1}
 	return func(_ context.Context, command mounter.Command) (mounter.Output, error) {
-		said := map[string]string{"stats": text, "stat //journal:0000": journal0, "stat //journal:0001": journal1}
 		return mounter.Output{Stdout: said[command.Args[1]]}, nil
 	}
+}
+
+// moreSlots answers for the disk after tunefs.ocfs2 -N 3.
+func moreSlots(ctx context.Context, command mounter.Command) (mounter.Output, error) {
+	if command.Args[1] == "stat //journal:0002" {
+		return mounter.Output{Stdout: journal2}, nil
+	}
+	return debugfs(strings.Replace(diskStats, "Slots: 2", "Slots: 3", 1))(ctx, command)
 }
 
 // uncached runs for a time, and gives what was forgotten and what was logged.
@@ -50,12 +66,16 @@ func TestJournals(t *testing.T) {
 		forgotten, said := b.uncached(t, 9*time.Second)
 		assert.Equal(t, said, "")
 		assert.Equal(t, len(forgotten), 6, "every two seconds")
-		assert.DeepEqual(t, forgotten[0].Args, []string{"0+0"}) // at once
+		assert.DeepEqual(t, forgotten[0].Args, wholeDisk) // at once
 		for _, action := range forgotten[1:] {
 			assert.Equal(t, action.Target, "/dev/sda")
-			assert.DeepEqual(t, action.Args, []string{"2166784+67108864", "102830080+58580992", "163840000+8527872"})
+			assert.DeepEqual(t, action.Args, twoJournals)
 		}
 		assert.Equal(t, len(b.kernel.Actions(mountertest.OpRun)), 3, "they stay where they are while the pool is mounted")
+
+		_, said = b.uncached(t, 25*time.Minute)
+		assert.Equal(t, said, "")
+		assert.Equal(t, len(b.kernel.Actions(mountertest.OpRun)), 3+3*3, "and are looked for every ten minutes")
 	})
 }
 
@@ -77,9 +97,9 @@ func TestJournalsThatAreNotFound(t *testing.T) {
 				}
 				forgotten, said := b.uncached(t, 179*time.Second)
 				assert.Equal(t, strings.Count(said, "where the pool's journals are is not known"), 1, said)
-				assert.Equal(t, len(forgotten), 91)
+				assert.Equal(t, len(forgotten), 90+3, "every two seconds, and before they are looked for")
 				for _, action := range forgotten {
-					assert.DeepEqual(t, action.Args, []string{"0+0"})
+					assert.DeepEqual(t, action.Args, wholeDisk)
 				}
 			})
 		})
@@ -91,8 +111,8 @@ func TestJournalsThatAreNotFound(t *testing.T) {
 			return program(1, "", "busy")(ctx, command)
 		})
 		forgotten, _ := b.uncached(t, 65*time.Second)
-		assert.DeepEqual(t, forgotten[0].Args, []string{"0+0"})
-		assert.Equal(t, len(forgotten[len(forgotten)-1].Args), 3)
+		assert.DeepEqual(t, forgotten[0].Args, wholeDisk)
+		assert.DeepEqual(t, forgotten[len(forgotten)-1].Args, twoJournals)
 	})
 }
 

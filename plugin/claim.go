@@ -19,6 +19,7 @@ import (
 const (
 	claimLock = "plugin.lock"
 	claimFile = "plugin.json"
+	claimTurn = "plugin.turn.lock" // held by who replaces claimLock
 	maxClaim  = 4 << 10
 )
 
@@ -29,10 +30,13 @@ const claimWait = 3 * time.Second
 // sayingTime is more than it takes to write claimFile after claimLock was taken.
 const sayingTime = 500 * time.Millisecond
 
+// turnTime is more than it takes to replace claimLock, which is asked for three times.
+const turnTime = 4 * sayingTime
+
 const whatToDo = ". Disable one of them (docker plugin ls), or give this one folders of its own (serve --state-dir and --run-dir)"
 
-// errHangs says that the lock stays with a process that does nothing any more.
-var errHangs = errors.New("the plugin before this one was killed, and a call to the kernel that hangs keeps its lock")
+// errHangs says that the right to replace the lock stays with a process that does nothing any more.
+var errHangs = errors.New("a plugin before this one was killed, and a call to the kernel that hangs keeps " + claimTurn)
 
 // errTaken says that another plugin of this node works with the state folder.
 var errTaken = errors.New("two plugins must not share one state")
@@ -42,6 +46,13 @@ type holder struct {
 	PID     int    `json:"pid"`
 	Started uint64 `json:"started"` // in clock ticks since boot
 	Socket  string `json:"socket"`
+}
+
+// claimant is a process that wants the state folder.
+type claimant struct {
+	dir            *durable.Dir
+	folder, socket string
+	log            *logrus.Entry
 }
 
 // claim takes the state folder for this process, so that a second plugin, as under another alias, ends instead of sharing records of
@@ -54,9 +65,10 @@ func claim(ctx context.Context, folder, socket string, wait time.Duration, log *
 		log.WithError(err).Warn("the state folder cannot be opened")
 		return release, nil
 	}
-	lock, err := lockFolder(ctx, dir, wait)
+	c := claimant{dir: dir, folder: folder, socket: socket, log: log}
+	lock, err := c.take(ctx, wait)
 	if errors.Is(err, durable.ErrLocked) {
-		lock, err = succeed(ctx, dir, folder)
+		lock, err = c.succeed(ctx)
 	}
 	switch {
 	case errors.Is(err, errTaken):
@@ -65,41 +77,89 @@ func claim(ctx context.Context, folder, socket string, wait time.Duration, log *
 		log.WithError(err).Warn("the state folder cannot be locked")
 		return release, dir.Close()
 	}
-	me := process.Of(os.Getpid())
-	text, err := json.Marshal(holder{PID: me.PID, Started: me.Started, Socket: socket})
-	if err == nil {
-		err = dir.Write(claimFile, append(text, '\n'))
-	}
-	if err != nil {
-		log.WithError(err).Warn("the state folder does not say who has it")
-	}
 	return func() { _ = errors.Join(lock.Unlock(), dir.Close()) }, nil
 }
 
-func lockFolder(ctx context.Context, dir *durable.Dir, wait time.Duration) (*durable.Lock, error) {
+// take takes the lock, and says whose it is.
+func (c claimant) take(ctx context.Context, wait time.Duration) (*durable.Lock, error) {
+	lock, err := c.lock(ctx, claimLock, wait)
+	if err != nil {
+		return nil, err
+	}
+	me := process.Of(os.Getpid())
+	text, err := json.Marshal(holder{PID: me.PID, Started: me.Started, Socket: c.socket})
+	if err == nil {
+		err = c.dir.Write(claimFile, append(text, '\n'))
+	}
+	if err != nil {
+		c.log.WithError(err).Warn("the state folder does not say who has it")
+	}
+	return lock, nil
+}
+
+func (c claimant) lock(ctx context.Context, name string, wait time.Duration) (*durable.Lock, error) {
 	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return dir.Lock(limited, claimLock)
+	return c.dir.Lock(limited, name)
 }
 
 // succeed says who has the folder. One that was killed and cannot end, because a call to the kernel hangs, has its files open for as
-// long as that lasts, and does nothing any more: its successor does not wait for it, and works without the lock. It is asked twice,
-// because somebody may have taken the lock and not said so yet.
-func succeed(ctx context.Context, dir *durable.Dir, folder string) (*durable.Lock, error) {
+// long as that lasts, and does nothing any more: its successor does not wait for it, and makes a new lock under the old one's name. Then the
+// old one guards nothing, also when that call ends. Successors are at it one after another, since the second one would replace the first
+// one's lock.
+func (c claimant) succeed(ctx context.Context) (*durable.Lock, error) {
+	if err := c.taken(); err != nil {
+		return nil, err
+	}
+	turn, err := c.lock(ctx, claimTurn, turnTime)
+	if errors.Is(err, durable.ErrLocked) {
+		if err = c.taken(); err == nil {
+			err = errHangs
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = turn.Unlock() }()
+	return c.replace(ctx)
+}
+
+// replace makes a new lock. The old one is asked for twice before, because somebody may have taken it and not said so yet.
+func (c claimant) replace(ctx context.Context) (*durable.Lock, error) {
 	for range 2 {
-		other, err := readHolder(dir)
-		if err != nil {
-			return nil, fmt.Errorf("another homelab-storage on this node works with %s (who: %w): %w%s", folder, err, errTaken, whatToDo)
+		if err := c.taken(); err != nil {
+			return nil, err
 		}
-		if !process.Over(driver.Engine{PID: other.PID, Started: other.Started}) {
-			return nil, fmt.Errorf("another homelab-storage on this node (process %d, socket %s) works with %s: %w%s", other.PID, other.Socket, folder, errTaken, whatToDo)
-		}
-		lock, err := lockFolder(ctx, dir, sayingTime)
-		if !errors.Is(err, durable.ErrLocked) {
+		if lock, err := c.take(ctx, sayingTime); !errors.Is(err, durable.ErrLocked) {
 			return lock, err
 		}
 	}
-	return nil, errHangs
+	if err := c.taken(); err != nil {
+		return nil, err
+	}
+	if err := c.dir.Remove(claimLock); err != nil {
+		return nil, err
+	}
+	lock, err := c.take(ctx, sayingTime)
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, fmt.Errorf("another homelab-storage on this node has just begun to work with %s: %w%s", c.folder, errTaken, whatToDo)
+	}
+	if err == nil {
+		c.log.Warn("the plugin before this one was killed, and a call to the kernel that hangs keeps its lock; there is a new one in its place")
+	}
+	return lock, err
+}
+
+// taken is an error when the one who said that it has the folder may still work with it.
+func (c claimant) taken() error {
+	other, err := readHolder(c.dir)
+	if err != nil {
+		return fmt.Errorf("another homelab-storage on this node works with %s (who: %w): %w%s", c.folder, err, errTaken, whatToDo)
+	}
+	if !process.Over(driver.Engine{PID: other.PID, Started: other.Started}) {
+		return fmt.Errorf("another homelab-storage on this node (process %d, socket %s) works with %s: %w%s", other.PID, other.Socket, c.folder, errTaken, whatToDo)
+	}
+	return nil
 }
 
 func readHolder(dir *durable.Dir) (other holder, err error) {

@@ -57,12 +57,14 @@ func TestClaimWaitsForTheLastOneToEnd(t *testing.T) {
 	release()
 }
 
-// A killed process with a thread in a call that hangs keeps the lock: its successor must start all the same.
-func TestClaimDoesNotWaitForTheDead(t *testing.T) {
-	folder := t.TempDir()
+// hung is a state folder whose plugin was killed and still has the lock; end ends the call that hangs. alive is what a successor is told
+// before the kill.
+func hung(t *testing.T) (folder string, end func(), alive error) {
+	t.Helper()
+	folder = t.TempDir()
 	dir, err := durable.Open(folder)
 	assert.NilError(t, err)
-	_, err = dir.Lock(t.Context(), claimLock)
+	lock, err := dir.Lock(t.Context(), claimLock)
 	assert.NilError(t, err)
 	killed := exec.CommandContext(context.WithoutCancel(t.Context()), "sleep", "60")
 	assert.NilError(t, killed.Start())
@@ -70,8 +72,7 @@ func TestClaimDoesNotWaitForTheDead(t *testing.T) {
 	text, err := json.Marshal(holder{PID: was.PID, Started: was.Started, Socket: "p.sock"})
 	assert.NilError(t, err)
 	assert.NilError(t, dir.Write(claimFile, text))
-	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
-	assert.ErrorIs(t, err, errTaken, "it lives")
+	_, alive = claim(t.Context(), folder, "p.sock", wait, testLog())
 	assert.NilError(t, killed.Process.Kill())
 	poll.WaitOn(t, func(poll.LogT) poll.Result { // a kill is done when the killed has had its turn
 		if !process.Over(was) {
@@ -79,9 +80,64 @@ func TestClaimDoesNotWaitForTheDead(t *testing.T) {
 		}
 		return poll.Success()
 	}, poll.WithTimeout(time.Minute), poll.WithDelay(time.Millisecond))
-	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
+	return folder, func() {
+		_ = killed.Wait()
+		assert.NilError(t, lock.Unlock())
+	}, alive
+}
+
+// A killed process with a thread in a call that hangs keeps the lock: its successor must start all the same, and be the only one, also when
+// that call has ended.
+func TestClaimDoesNotWaitForTheDead(t *testing.T) {
+	folder, end, alive := hung(t)
+	assert.ErrorIs(t, alive, errTaken, "it lives")
+	release, err := claim(t.Context(), folder, "p.sock", wait, testLog())
 	assert.NilError(t, err, "a zombie")
-	_ = killed.Wait()
-	_, err = claim(t.Context(), folder, "p.sock", wait, testLog())
-	assert.NilError(t, err, "gone")
+	_, err = claim(t.Context(), folder, "q.sock", wait, testLog())
+	assert.ErrorIs(t, err, errTaken)
+	assert.ErrorContains(t, err, fmt.Sprintf("process %d, socket p.sock", os.Getpid()))
+	end()
+	_, err = claim(t.Context(), folder, "q.sock", wait, testLog())
+	assert.ErrorIs(t, err, errTaken, "the one before it is gone")
+	release()
+	release, err = claim(t.Context(), folder, "q.sock", wait, testLog())
+	assert.NilError(t, err)
+	release()
+}
+
+// Of two that start at the same time, one succeeds the dead.
+func TestClaimHasOneSuccessor(t *testing.T) {
+	folder, end, _ := hung(t)
+	defer end()
+	const several = 4
+	results := make(chan error, several)
+	for range several {
+		go func() {
+			_, err := claim(t.Context(), folder, "p.sock", 0, testLog())
+			results <- err
+		}()
+	}
+	started := 0
+	for range several {
+		err := <-results
+		if err == nil {
+			started++
+			continue
+		}
+		assert.ErrorIs(t, err, errTaken)
+	}
+	assert.Equal(t, started, 1)
+}
+
+// One that was killed while it replaced the lock, and hangs, keeps nobody from starting.
+func TestClaimDoesNotWaitForADeadSuccessor(t *testing.T) {
+	folder, end, _ := hung(t)
+	defer end()
+	dir, err := durable.Open(folder)
+	assert.NilError(t, err)
+	turn, err := dir.Lock(t.Context(), claimTurn)
+	assert.NilError(t, err)
+	defer func() { assert.NilError(t, turn.Unlock()) }()
+	_, err = claim(t.Context(), folder, "p.sock", 0, testLog())
+	assert.NilError(t, err)
 }

@@ -19,6 +19,7 @@ func TestAutomount(t *testing.T) {
 	b.kernel.OnCall(func(action mountertest.Action) error {
 		if action.Op == mountertest.OpFilesystem {
 			if opened++; opened == 1 {
+				b.cluster(true)
 				b.kernel.MountHost(poolPath, disk())
 			}
 		}

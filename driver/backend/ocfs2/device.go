@@ -54,23 +54,27 @@ func (b *Backend) blkid(ctx context.Context, flag, value string) (string, error)
 	return strings.TrimSpace(output.Stdout), nil
 }
 
-// elsewhere refuses to mount a device that is mounted at another path: FACTS 2, a second mount leaks a heartbeat reference.
-// Binds of directories, such as volumes, are not looked at.
+// elsewhere refuses to mount a device that somebody has mounted at another path. Volumes, which are binds of a directory or, of class
+// backup, of the whole pool at a path of the plugin's, are not looked at.
 func (b *Backend) elsewhere(ctx context.Context, pool settings.Pool, device string) error {
 	table, err := b.kernel.Table(ctx, mounter.Host)
 	if err != nil {
 		return err
 	}
+	number, err := b.number(ctx, pool, device)
+	if err != nil {
+		return err
+	}
 	for _, mount := range table {
-		if mount.FSType != "ocfs2" || mount.Root != "/" || mount.Target == pool.Path {
+		if mount.FSType != "ocfs2" || mount.Root != "/" || mount.Target == pool.Path || strings.Contains(mount.Target, "/propagated-mount/") {
 			continue
 		}
-		same := b.real(mount.Source) == b.real(device)
+		same := mount.Device == number || b.real(mount.Source) == b.real(device)
 		if wanted := specUUID(pool.Device); wanted != "" && !same {
 			same = b.uuidAt(ctx, mount.Target) == wanted
 		}
 		if same {
-			return fail(pool, "its disk %s is mounted at %s, and a second mount would disturb the cluster's heartbeat; configure POOL_PATH=%s, or unmount it there (umount %s)",
+			return fail(pool, "its disk %s is mounted at %s, and a pool is mounted at one path only; configure POOL_PATH=%s, or unmount it there (umount %s)",
 				device, mount.Target, mount.Target, mount.Target)
 		}
 	}

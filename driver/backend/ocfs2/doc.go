@@ -4,7 +4,8 @@
 //
 // A pool is one file system at one path of the host. It is used where it is mounted; where it is not, it is found by UUID,
 // label or /dev/disk/by-*, its iSCSI session is made, and the host's own mount.ocfs2 mounts it: once, and never a second
-// time elsewhere (FACTS 2: a second mount leaks a heartbeat reference). The bring-up goes on when its callers have given up.
+// time (FACTS 2: a second mount leaks a heartbeat reference). Where a volume in use keeps the file system alive after somebody
+// unmounted the path, mount(2) alone mounts it again. The bring-up goes on when its callers have given up.
 // Only the mount table says whether it worked; programs' exit codes do not.
 //
 // # Proof

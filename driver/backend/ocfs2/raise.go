@@ -96,6 +96,10 @@ func (b *Backend) bringUp(ctx context.Context, pool settings.Pool) error {
 	if err := b.unchecked(ctx, pool, device); err != nil {
 		return err
 	}
+	mounted, err := b.again(ctx, pool, device)
+	if err != nil || mounted {
+		return b.slow(pool, err)
+	}
 	return b.slow(pool, b.mount(ctx, pool, device))
 }
 
@@ -155,34 +159,40 @@ func (b *Backend) appear(ctx context.Context, pool settings.Pool) (string, error
 	}
 }
 
-// mount has the host's mount.ocfs2 mount the disk. Its exit code is not looked at: the mount table is (FACTS 2).
+// mount has the host's mount.ocfs2 mount the disk.
 func (b *Backend) mount(ctx context.Context, pool settings.Pool, device string) error {
-	err := b.kernel.Do(ctx, "mount point of "+pool.Name, func() error { return os.MkdirAll(b.kernel.HostPath(pool.Path), 0o755) })
+	before := lastLogged(b.kernelLog(ctx))
+	output, mounted, err := b.attempt(ctx, pool, device, nil, pool.MountOptions)
+	if err != nil || mounted {
+		return err
+	}
+	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = false }); err != nil {
+		return err
+	}
+	return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output, before))
+}
+
+// attempt notes that the plugin mounts the pool, and runs the host's mount. Its exit code is not looked at: the mount table is (FACTS 2).
+func (b *Backend) attempt(ctx context.Context, pool settings.Pool, device string, args, options []string) (output mounter.Output, mounted bool, err error) {
+	err = b.kernel.Do(ctx, "mount point of "+pool.Name, func() error { return os.MkdirAll(b.kernel.HostPath(pool.Path), 0o755) })
 	if err != nil {
-		return fmt.Errorf("make the mount point: %w", err)
+		return output, false, fmt.Errorf("make the mount point: %w", err)
 	}
 	if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted, done.Path = true, pool.Path }); err != nil {
-		return err
+		return output, false, err
 	}
-	args := []string{"-t", "ocfs2"}
-	if len(pool.MountOptions) > 0 {
-		args = append(args, "-o", strings.Join(pool.MountOptions, ","))
+	args = append(args, "-t", "ocfs2")
+	if len(options) > 0 {
+		args = append(args, "-o", strings.Join(options, ","))
 	}
-	before := lastLogged(b.kernelLog(ctx))
-	output, err := b.kernel.Run(ctx, mounter.Command{Name: "mount", Args: append(args, device, pool.Path), Limit: mountLimit})
+	output, err = b.kernel.Run(ctx, mounter.Command{Name: "mount", Args: append(args, device, pool.Path), Limit: mountLimit})
 	if err != nil {
-		return fmt.Errorf("run the host's mount: %w", err)
+		return output, false, fmt.Errorf("run the host's mount: %w", err)
 	}
-	mounted, err := b.mounted(ctx, pool)
-	if err != nil {
-		return err
-	}
-	if mounted == nil {
-		if err := b.remark(ctx, pool.Name, func(done *deeds) { done.Mounted = false }); err != nil {
-			return err
-		}
-		return fail(pool, "mount -t ocfs2 %s %s failed: %s", device, pool.Path, b.reason(ctx, output, before))
+	mount, err := b.mounted(ctx, pool)
+	if err != nil || mount == nil {
+		return output, false, err
 	}
 	b.log.WithFields(map[string]any{"pool": pool.Name, "device": device, "path": pool.Path}).Info("pool mounted")
-	return nil
+	return output, true, nil
 }

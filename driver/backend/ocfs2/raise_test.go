@@ -18,8 +18,9 @@ import (
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
 
-// install gives the host a disk that its mount.ocfs2 mounts, and iSCSI with a NAS behind it.
+// install gives the host a disk that its mount.ocfs2 mounts, with a heartbeat from then on, and iSCSI with a NAS behind it.
 func install(b *bench, attached bool) (runs func() []string) {
+	b.kernel.SetCluster(uuid, mounter.Cluster{Name: "homelab"})
 	b.kernel.SetProgram("blkid", func(_ context.Context, command mounter.Command) (mounter.Output, error) {
 		if attached && command.Args[1] == dashed {
 			return mounter.Output{Stdout: "/dev/sdb\n"}, nil
@@ -27,6 +28,7 @@ func install(b *bench, attached bool) (runs func() []string) {
 		return mounter.Output{Code: 2}, nil
 	})
 	b.kernel.SetProgram("mount", func(context.Context, mounter.Command) (mounter.Output, error) {
+		b.kernel.SetCluster(uuid, mounter.Cluster{Name: "homelab", Region: true})
 		b.kernel.MountHost(poolPath, disk())
 		return mounter.Output{}, nil
 	})
@@ -191,6 +193,7 @@ func TestBringUpThatIsNotNeededAnyMore(t *testing.T) {
 			return nil
 		}
 		if looks++; looks == 2 {
+			b.kernel.SetCluster(uuid, mounter.Cluster{Name: "homelab", Region: true})
 			b.kernel.MountHost(poolPath, disk())
 		}
 		return nil

@@ -211,15 +211,19 @@ func (b *Backend) left(ctx context.Context, pool settings.Pool) error {
 	}
 	var occupants []mounter.User
 	if device != "" {
-		if occupants, err = b.kernel.Occupants(ctx, "", b.real(device)); err != nil {
+		if occupants, err = b.occupants(ctx, pool, device); err != nil {
 			return b.slow(pool, err)
 		}
 	}
 	if ended && len(occupants) == 0 {
 		return nil
 	}
-	return fail(pool, "it is not mounted at %s any more, but something on this node still has it%s", pool.Path,
-		inTheWay(occupants, "stop %s (it has it mounted at %s)"))
+	what := inTheWay(occupants, "stop %s (it has it mounted at %s)")
+	if what == "" {
+		what = fmt.Sprintf(": its heartbeat goes on, and nobody has it mounted. Either it was unmounted lazily (umount -l) under somebody who uses it; "+
+			"or a second mount.ocfs2 of it has left a reference to its heartbeat: `ocfs2_hb_ctl -I -u %[1]s` counts them, `ocfs2_hb_ctl -K -u %[1]s o2cb` takes one away", uuid)
+	}
+	return fail(pool, "it is not mounted at %s any more, but something on this node still has it%s", pool.Path, what)
 }
 
 // diskUUID reads the UUID of a pool that is configured by another name.

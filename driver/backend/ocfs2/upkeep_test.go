@@ -124,7 +124,9 @@ func TestWhatIsInTheWayOfADrain(t *testing.T) {
 				b.kernel.UnmountHost(poolPath)
 				return mounter.Output{}, nil
 			})
-		}, lower, "pool media-apps: it is not mounted at /mnt/iscsi/media-apps any more, but something on this node still has it"},
+		}, lower, "pool media-apps: it is not mounted at /mnt/iscsi/media-apps any more, but something on this node still has it: its heartbeat goes on, and nobody has it mounted. " +
+			"Either it was unmounted lazily (umount -l) under somebody who uses it; or a second mount.ocfs2 of it has left a reference to its heartbeat: " +
+			"`ocfs2_hb_ctl -I -u 0C5A1F3E7B9D4A2680FFEE1122334455` counts them, `ocfs2_hb_ctl -K -u 0C5A1F3E7B9D4A2680FFEE1122334455 o2cb` takes one away"},
 		"another file system": {func(b *bench) {
 			b.kernel.UnmountHost(poolPath)
 			b.kernel.MountHost(poolPath, mountertest.FileSystem{Type: "ext4", Source: "/dev/sda"})

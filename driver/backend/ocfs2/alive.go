@@ -48,28 +48,106 @@ func ofFilesystem(option string) bool {
 	return !slices.Contains([]string{"noatime", "nodiratime", "relatime", "strictatime", "nosuid", "nodev", "noexec"}, option)
 }
 
-// alive says whether there is anything of a pool's file system on this node: its heartbeat, or a mount in any namespace. Only the
-// heartbeat tells of one that was unmounted lazily.
+// alive says whether there is anything of a pool's file system on this node.
 func (b *Backend) alive(ctx context.Context, pool settings.Pool, device string) (bool, error) {
-	uuid := specUUID(pool.Device)
-	if uuid == "" {
-		found, err := b.diskUUID(ctx, pool, device)
-		if err != nil {
-			return false, err
-		}
-		uuid = found
+	uuid, _, err := b.identify(ctx, pool, device)
+	if err != nil {
+		return false, err
 	}
+	found, err := b.remains(ctx, pool, device, uuid)
+	return found.any(), err
+}
+
+// remains are what this node has of a pool's file system, whether or not it is mounted at its path: its heartbeat, or a mount in any
+// namespace. Only the heartbeat tells of one that was unmounted lazily.
+type remains struct {
+	region    bool
+	occupants []mounter.User
+}
+
+func (r remains) any() bool { return r.region || len(r.occupants) > 0 }
+
+// failure is the sentence for a pool that nothing should remain of.
+func (r remains) failure(pool settings.Pool, uuid string) error {
+	what := inTheWay(r.occupants, "stop %s (it has it mounted at %s)")
+	if what == "" {
+		what = fmt.Sprintf(": its heartbeat goes on, and nobody has it mounted. Either it was unmounted lazily (umount -l) under somebody who uses it; "+
+			"or a second mount.ocfs2 of it has left a reference to its heartbeat: `ocfs2_hb_ctl -I -u %[1]s` counts them, `ocfs2_hb_ctl -K -u %[1]s o2cb` takes one away", uuid)
+	}
+	return fail(pool, "it is not mounted at %s any more, but something on this node still has it%s", pool.Path, what)
+}
+
+// remains looks for a file system by its UUID and its disk, of which either may be "".
+func (b *Backend) remains(ctx context.Context, pool settings.Pool, device, uuid string) (found remains, err error) {
 	if uuid != "" {
 		cluster, err := b.kernel.Cluster(ctx, uuid)
 		if err != nil {
-			return false, fmt.Errorf("read the cluster's state: %w", err)
+			return remains{}, fmt.Errorf("read the cluster's state: %w", err)
 		}
-		if cluster.Region {
-			return true, nil
+		found.region = cluster.Region
+	}
+	if device != "" {
+		found.occupants, err = b.occupants(ctx, pool, device)
+	}
+	return found, err
+}
+
+// left waits until nothing of a pool is left on this node. The UUID is that of what was just unmounted, or "".
+func (b *Backend) left(ctx context.Context, pool settings.Pool, uuid string) error {
+	device, err := b.device(ctx, pool)
+	if err != nil {
+		return b.slow(pool, err)
+	}
+	why := ""
+	if uuid == "" || specUUID(pool.Device) != "" {
+		if uuid, why, err = b.identify(ctx, pool, device); err != nil {
+			return b.slow(pool, err)
 		}
 	}
-	occupants, err := b.occupants(ctx, pool, device)
-	return len(occupants) > 0, err
+	var found remains
+	_, err = b.within(ctx, leaveLimit, func() (bool, error) {
+		found, err = b.remains(ctx, pool, device, uuid)
+		return !found.region, b.slow(pool, err)
+	})
+	switch {
+	case err != nil:
+		return err
+	case found.any():
+		return found.failure(pool, uuid)
+	case uuid == "" && device != "":
+		return fail(pool, "whether this node's heartbeat on its disk %s has ended is unknown, because %s; configure it by its UUID (POOL_DEVICE=UUID=...)", device, why)
+	}
+	return nil // also without a disk: a heartbeat that loses it resets the node
+}
+
+// identify finds the UUID of a pool's file system: the configured one, what its disk says, or that of what was mounted last. Where
+// none of them tells, it is "", and the text says why.
+func (b *Backend) identify(ctx context.Context, pool settings.Pool, device string) (uuid, why string, err error) {
+	if uuid := specUUID(pool.Device); uuid != "" {
+		return uuid, "", nil
+	}
+	if device != "" {
+		if uuid, why, err = b.diskUUID(ctx, device); err != nil || uuid != "" {
+			return uuid, "", err
+		}
+	}
+	done, err := b.deeds(ctx, pool.Name)
+	if err != nil || done.UUID != "" {
+		return done.UUID, "", err
+	}
+	return b.known(pool.Name).facts.UUID, why, nil
+}
+
+// diskUUID asks the disk itself, whatever else it has a signature of: LVM, RAID and ZFS leave theirs behind.
+func (b *Backend) diskUUID(ctx context.Context, device string) (uuid, why string, err error) {
+	output, err := b.kernel.Run(ctx, mounter.Command{Name: "blkid", Args: []string{"-p", "-n", "ocfs2", "-o", "value", "-s", "UUID", device}})
+	if err != nil {
+		return "", "", fmt.Errorf("run the host's blkid: %w", err)
+	}
+	if uuid = strings.TrimSpace(output.Stdout); output.Code == 0 && uuid != "" {
+		return specUUID("UUID=" + uuid), "", nil
+	}
+	return "", fmt.Sprintf("blkid -p -n ocfs2 finds no OCFS2 on it (%q, exit code %d)", last(output.Stderr), output.Code), nil
 }
 
 // occupants are who has a pool's disk mounted, one process of each mount namespace.

@@ -51,13 +51,18 @@ func newBench(tb testing.TB, options ...durable.Option) *bench {
 		Name: "media-apps", Device: "UUID=" + dashed, Path: poolPath, Catalog: true, MountOptions: []string{"noatime"},
 	}, {Name: "app-data", Device: "LABEL=app-data", Path: "/mnt/iscsi/app-data"}}}
 	b.kernel.SetCluster(uuid, mounter.Cluster{Name: "homelab", Region: true})
+	b.restart(options...)
+	return b
+}
+
+// restart has a new backend, which knows nothing.
+func (b *bench) restart(options ...durable.Option) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	b.backend = ocfs2.New(ocfs2.Options{
 		Mounter: b.kernel, Settings: b, StateDir: "/var/lib/homelab-storage", RunDir: "/run/homelab-storage", Log: logrus.NewEntry(log),
 		Now: func() time.Time { return b.now }, Durable: options,
 	})
-	return b
 }
 
 // mountedBench has its pool mounted.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/homelab-storage/homelab-storage/driver/settings"
 	"github.com/homelab-storage/homelab-storage/internal/durable"
+	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
 // deeds are what this backend did on the node to bring a pool up, since the boot. They are noted before they are done, so that an
@@ -16,6 +17,7 @@ import (
 type deeds struct {
 	Mounted bool   `json:"mounted,omitempty"`
 	Path    string `json:"path,omitempty"`   // where the pool is mounted
+	UUID    string `json:"uuid,omitempty"`   // of the file system that was mounted last, also by the host
 	Target  string `json:"target,omitempty"` // of the iSCSI session
 	Portal  string `json:"portal,omitempty"`
 }
@@ -40,6 +42,19 @@ func (b *Backend) remark(ctx context.Context, name string, change func(*deeds)) 
 		return fmt.Errorf("noting what is done for pool %s: %w", name, err)
 	}
 	return nil
+}
+
+// remember notes the UUID of what is mounted at a pool's path, for when its disk does not tell it any more. One that does not answer
+// properly, as after an error of the file system, is no reason not to unmount it.
+func (b *Backend) remember(ctx context.Context, pool settings.Pool) (uuid string, err error) {
+	facts, err := b.kernel.Filesystem(ctx, mounter.Place{Side: mounter.Host, Path: pool.Path})
+	if err != nil && ctx.Err() != nil {
+		return "", err
+	}
+	if err != nil || facts.UUID == "" {
+		return "", nil //nolint:nilerr // see above
+	}
+	return facts.UUID, b.remark(ctx, pool.Name, func(done *deeds) { done.UUID = facts.UUID })
 }
 
 func (b *Backend) deeds(ctx context.Context, name string) (done deeds, err error) {
@@ -125,7 +140,7 @@ func (b *Backend) Disconnect(ctx context.Context, name string) ([]string, error)
 	return lines, b.remark(ctx, name, func(done *deeds) { done.Target, done.Portal = "", "" })
 }
 
-// poolOf says which pool with its disk in a session is mounted, or ""; one whose disk is being checked is an error.
+// poolOf says which pool with its disk in a session is mounted, or ""; one whose disk is in use without being mounted is an error.
 func (b *Backend) poolOf(ctx context.Context, name, target string) (string, error) {
 	for _, pool := range b.settings.Current().Pools {
 		if pool.Name != name && (pool.ISCSI == nil || pool.ISCSI.Target != target) {
@@ -145,11 +160,24 @@ func (b *Backend) poolOf(ctx context.Context, name, target string) (string, erro
 	return "", nil
 }
 
-// idle refuses a pool whose disk is being checked.
+// idle refuses a pool whose disk is being checked, or whose file system something on this node still has.
 func (b *Backend) idle(ctx context.Context, pool settings.Pool) error {
 	device, err := b.device(ctx, pool)
-	if err != nil || device == "" {
+	if err != nil {
 		return err
 	}
-	return b.unchecked(ctx, pool, device)
+	if device != "" {
+		if err := b.unchecked(ctx, pool, device); err != nil {
+			return err
+		}
+	}
+	uuid, _, err := b.identify(ctx, pool, device)
+	if err != nil {
+		return err
+	}
+	found, err := b.remains(ctx, pool, device, uuid)
+	if err == nil && found.any() {
+		err = found.failure(pool, uuid)
+	}
+	return err
 }

@@ -194,5 +194,6 @@ func (b *Backend) attempt(ctx context.Context, pool settings.Pool, device string
 		return output, false, err
 	}
 	b.log.WithFields(map[string]any{"pool": pool.Name, "device": device, "path": pool.Path}).Info("pool mounted")
-	return output, true, nil
+	_, err = b.remember(ctx, pool)
+	return output, true, err
 }

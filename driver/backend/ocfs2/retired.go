@@ -52,6 +52,9 @@ func (b *Backend) inherit(ctx context.Context, heir, name string, from deeds) er
 	}
 	err := b.remark(ctx, heir, func(done *deeds) {
 		done.Mounted, done.Path = done.Mounted || from.Mounted, from.Path
+		if done.UUID == "" {
+			done.UUID = from.UUID
+		}
 		if done.Target == "" {
 			done.Target, done.Portal = from.Target, from.Portal
 		}

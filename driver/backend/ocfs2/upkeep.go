@@ -118,15 +118,13 @@ func (b *Backend) Lower(ctx context.Context, name string) error {
 	if err != nil {
 		return b.slow(pool, err)
 	}
+	uuid := ""
 	if mount != nil {
-		if mount.FSType != "ocfs2" || mount.Root != "/" {
-			return fail(pool, "%s from %s is mounted at %s instead of the OCFS2 pool; unmount it (umount %s)", mount.FSType, mount.Source, pool.Path, pool.Path)
-		}
-		if err := b.umount(ctx, pool); err != nil {
+		if uuid, err = b.takeDown(ctx, pool, mount); err != nil {
 			return err
 		}
 	}
-	if err := b.left(ctx, pool); err != nil {
+	if err := b.left(ctx, pool, uuid); err != nil {
 		return err
 	}
 	done, err := b.deeds(ctx, name)
@@ -134,6 +132,17 @@ func (b *Backend) Lower(ctx context.Context, name string) error {
 		return err
 	}
 	return b.remark(ctx, name, func(done *deeds) { done.Mounted = false })
+}
+
+// takeDown unmounts what is at a pool's path, and says what it was.
+func (b *Backend) takeDown(ctx context.Context, pool settings.Pool, mount *mounter.Mount) (uuid string, err error) {
+	if mount.FSType != "ocfs2" || mount.Root != "/" {
+		return "", fail(pool, "%s from %s is mounted at %s instead of the OCFS2 pool; unmount it (umount %s)", mount.FSType, mount.Source, pool.Path, pool.Path)
+	}
+	if uuid, err = b.remember(ctx, pool); err != nil {
+		return "", b.slow(pool, err)
+	}
+	return uuid, b.umount(ctx, pool)
 }
 
 // noAutomount refuses a pool that the host would mount again as soon as anybody opens its path, also under a check.
@@ -185,54 +194,6 @@ func (b *Backend) umount(ctx context.Context, pool settings.Pool) error {
 		return b.slow(pool, err)
 	}
 	return fail(pool, "it cannot be unmounted (%s)%s", said, inTheWay(occupants, "stop %s (it has %s)"))
-}
-
-// left waits until this node's heartbeat on the pool's disk has ended.
-func (b *Backend) left(ctx context.Context, pool settings.Pool) error {
-	device, err := b.device(ctx, pool)
-	if err != nil {
-		return b.slow(pool, err)
-	}
-	uuid := specUUID(pool.Device)
-	if uuid == "" && device != "" {
-		if uuid, err = b.diskUUID(ctx, pool, device); err != nil {
-			return err
-		}
-	}
-	if uuid == "" {
-		return nil // its disk is not on this node, and so no heartbeat on it: one that loses its disk resets the node
-	}
-	ended, err := b.within(ctx, leaveLimit, func() (bool, error) {
-		cluster, err := b.kernel.Cluster(ctx, uuid)
-		return !cluster.Region, b.slow(pool, err)
-	})
-	if err != nil {
-		return err
-	}
-	var occupants []mounter.User
-	if device != "" {
-		if occupants, err = b.occupants(ctx, pool, device); err != nil {
-			return b.slow(pool, err)
-		}
-	}
-	if ended && len(occupants) == 0 {
-		return nil
-	}
-	what := inTheWay(occupants, "stop %s (it has it mounted at %s)")
-	if what == "" {
-		what = fmt.Sprintf(": its heartbeat goes on, and nobody has it mounted. Either it was unmounted lazily (umount -l) under somebody who uses it; "+
-			"or a second mount.ocfs2 of it has left a reference to its heartbeat: `ocfs2_hb_ctl -I -u %[1]s` counts them, `ocfs2_hb_ctl -K -u %[1]s o2cb` takes one away", uuid)
-	}
-	return fail(pool, "it is not mounted at %s any more, but something on this node still has it%s", pool.Path, what)
-}
-
-// diskUUID reads the UUID of a pool that is configured by another name.
-func (b *Backend) diskUUID(ctx context.Context, pool settings.Pool, device string) (string, error) {
-	output, err := b.kernel.Run(ctx, mounter.Command{Name: "blkid", Args: []string{"-p", "-o", "value", "-s", "UUID", device}})
-	if err != nil {
-		return "", b.slow(pool, fmt.Errorf("run the host's blkid: %w", err))
-	}
-	return specUUID("UUID=" + strings.TrimSpace(output.Stdout)), nil
 }
 
 // within repeats a question until the answer is yes, an error, or the time is over.

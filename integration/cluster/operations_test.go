@@ -20,6 +20,7 @@ func (s *site) testOperations(t *testing.T) {
 	s.eventually(t, created(operated, "db"))
 	s.ok(t, lasting(writer(operated)))
 	rows.grows(t, "", 3)
+	t.Run("unmounted by hand", func(t *testing.T) { s.unmounted(t, rows) })
 	t.Run("drain", func(t *testing.T) { s.drains(t, rows) })
 	t.Run("upgrade", func(t *testing.T) { s.upgrades(t, rows) })
 	t.Run("reboot", func(t *testing.T) { s.rebootsInOrder(t, rows) })
@@ -32,6 +33,20 @@ func (s *site) testOperations(t *testing.T) {
 // is given 10 s, and the engine 15 s for everything.
 func lasting(writer string) string {
 	return strings.Replace(writer, "--detach", "--detach --restart always --stop-timeout 2", 1)
+}
+
+// unmounted takes the pool's path away under a container, whose volume keeps the file system: the next Mount has the path back, and the
+// heartbeat is referred to as often as before. One reference more would keep it for ever, and the drain that follows would fail.
+func (s *site) unmounted(t *testing.T, rows *ledger) {
+	references := "ocfs2_hb_ctl -I -d " + strings.TrimSpace(s.ok(t, "findmnt --noheadings --output SOURCE "+poolPath))
+	before := s.ok(t, references)
+	has(t, before, "refs")
+	s.ok(t, "umount "+poolPath+" && ! mountpoint --quiet "+poolPath)
+	s.eventually(t, created("beside", "db"))
+	s.ok(t, run("beside")+" true && mountpoint --quiet "+poolPath)
+	assert.Equal(t, s.ok(t, references), before)
+	rows.grows(t, "", 3)
+	s.eventually(t, removed("beside"))
 }
 
 // drains has the pool turn read-only under a container that writes and one that only has it open.

@@ -30,6 +30,9 @@ const (
 	delayLimit = 5
 	// stateLength is how long a state lasts at least: the median of two calls beside a refusal of a third of a second says nothing.
 	stateLength = 5 * time.Second
+	// stateTrials is how many times a state is tried again after a call that was too slow. The lab beside this one can keep the machine's
+	// disk busy for seconds (20 of them while it uninstalls a plugin), which looks the same once; a call that waits for the NAS waits always.
+	stateTrials = 2
 	// waitsForNAS is what a call that waited for the NAS takes longer at least: the plugin gives its port 2 s to answer (probeLimit).
 	waitsForNAS = 2 * time.Second
 )
@@ -81,13 +84,14 @@ func (s *site) testNASStates(t *testing.T) {
 	assert.Assert(t, instant < stateLimit, "it is what every limit is extended by") // 1.3 s where this was emulated
 	for _, state := range s.nasStates() {
 		t.Run(state.name, func(t *testing.T) {
-			tried := s.beside(t, c, state, instant, &text)
-			if tried.slowerThan(healthy) != nil { // a moment in which the machine or its disk is slow looks the same, but does not come twice
+			slower := s.beside(t, c, state, instant, &text).slowerThan(healthy)
+			for again := 0; slower != nil && again < stateTrials; again++ { // see stateTrials
+				t.Log(slower)
 				healthy = s.watchFor(t, c, stateLength)
 				t.Logf("measured: a healthy NAS, again: Mount %s; List %s", healthy.mounts, healthy.lists)
-				tried = s.beside(t, c, state, instant, new(strings.Builder))
+				slower = s.beside(t, c, state, instant, new(strings.Builder)).slowerThan(healthy)
 			}
-			assert.NilError(t, tried.slowerThan(healthy))
+			assert.NilError(t, slower)
 		})
 	}
 	golden.Assert(t, text.String(), "../../testdata/golden/share-states.txt")

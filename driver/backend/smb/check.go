@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/mounter"
 )
 
@@ -140,14 +141,28 @@ func (b *Backend) check(ctx context.Context, s share) {
 }
 
 // checked remembers what a look of the background came to. A share that nobody has asked for since the start, and that is refused, is
-// forgotten.
+// forgotten; one whose volume was removed with the login that was given in its options is left to the sweep.
 func (b *Backend) checked(s share, known state, err error) {
+	if s.target != "" && s.inline() && errors.Is(err, credential.ErrNotFound) {
+		b.rest(s.key)
+		return
+	}
 	if known.when.IsZero() && s.target == "" && err != nil && !errors.Is(err, backend.ErrUnavailable) {
 		b.log.WithError(err).WithField("share", s.device).Info("a share that this node used last cannot be mounted; it waits for a volume that asks")
 		b.drop(s.key, known)
 		return
 	}
 	b.note(s, b.told(s, err))
+}
+
+// rest has the background look at a share no more, until somebody asks for it.
+func (b *Backend) rest(key string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known, ok := b.states[key]; ok {
+		known.next = time.Time{}
+		b.states[key] = known
+	}
 }
 
 // glance asks a share for its root.

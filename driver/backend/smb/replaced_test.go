@@ -14,6 +14,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/homelab-storage/homelab-storage/driver/backend"
+	"github.com/homelab-storage/homelab-storage/driver/credential"
 	"github.com/homelab-storage/homelab-storage/mounter"
 	"github.com/homelab-storage/homelab-storage/mounter/mountertest"
 )
@@ -173,4 +174,34 @@ func TestHangsForGood(t *testing.T) {
 		assert.Equal(t, second.Base.Path, first.Base.Path+".2")
 		b.kernel.Release(hold)
 	})
+}
+
+// A share lingers when its volume is removed, with the login that its options gave. When it becomes stale then, it is nobody's problem: it
+// cannot be mounted anew and need not be, and it is unmounted like any other.
+func TestStaleAfterItsVolume(t *testing.T) {
+	b := newBench(t)
+	gone := volume("v", "")
+	gone.Location.Credentials = "volume-0123456789abcdef0123456789abcdef"
+	assert.NilError(t, b.store.Set(t.Context(), gone.Location.Credentials, credential.Credentials{Username: "bob", Password: mounter.NewSecret("x")}))
+	staged, err := b.backend.Stage(t.Context(), gone)
+	assert.NilError(t, err)
+	assert.NilError(t, b.store.Remove(t.Context(), gone.Location.Credentials))
+	b.pass(time.Minute)
+	looks := 0
+	b.kernel.OnCall(func(action mountertest.Action) error {
+		if action.Op == mountertest.OpDo && action.Target == "share "+staged.Base.Path {
+			looks++
+			return syscall.ESTALE
+		}
+		return nil
+	})
+	b.checked(t)
+	assert.Equal(t, looks, 1)
+	assert.Assert(t, b.backend.Status(gone)["problem"] == nil)
+	b.pass(time.Hour)
+	b.checked(t)
+	assert.Equal(t, looks, 1, "the background looks again, at what it cannot mend")
+	b.backend.Sweep(t.Context())
+	assert.Equal(t, len(b.backend.Report()), 0)
+	assert.Equal(t, b.mounts(), 1)
 }

@@ -153,12 +153,12 @@ func (n *nodes) failover(t *testing.T, rows *ledger) {
 }
 
 // readDisk reads the disk of the pool on all machines but one. What their kernels keep of it is that one's journal as it was, which
-// makes them lose its last rows when it dies, were it not for the plugin (docs/facts.md, 2).
+// makes them lose its last rows when it dies, were it not for the plugin (docs/facts.md, 2). One that has just booted mounts it first.
 func (n *nodes) readDisk(t *testing.T, but *site) {
 	t.Helper()
 	for _, s := range n.sites {
 		if s != but {
-			s.ok(t, "dd if=$(findmnt --noheadings --output SOURCE "+poolPath+") of=/dev/null bs=1M count=200 2>/dev/null")
+			s.eventually(t, "dd if=$(findmnt --noheadings --output SOURCE "+poolPath+") of=/dev/null bs=1M count=200 2>/dev/null")
 		}
 	}
 }
